@@ -1,0 +1,45 @@
+"""Records: what a repository knows of a study, its series and its instances.
+
+A record is a mapping of keywords (of the tables in ``attributes``) to values: text as the repository holds it, several
+values joined by backslashes; ``int`` for binary numbers; hexadecimal text for OB; a list of mappings for a sequence.
+Keywords that no table knows are not written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Attributes = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class InstanceRecord:
+    """``identifier`` is the repository's own name of the object: messages use it, the inventory does not."""
+
+    identifier: str
+    attributes: Attributes
+
+
+@dataclass(slots=True)
+class SeriesRecord:
+    identifier: str
+    attributes: Attributes
+    instances: list[InstanceRecord] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class StudyRecord:
+    identifier: str
+    attributes: Attributes
+    series: list[SeriesRecord] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A resource that exists but is not in the inventory, and why. Holds no patient data."""
+
+    identifier: str
+    level: str
+    reason: str

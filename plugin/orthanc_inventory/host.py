@@ -1,0 +1,216 @@
+"""The one adapter to the ``orthanc`` module, which is passed in: nothing else in the package sees it.
+
+It irons out what differs between versions of the Python plugin: how an error is answered, whether an answer can stream.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+# Orthanc's own names of the errors that our routes answer.
+_ERRORS = {
+    400: "BAD_REQUEST",
+    403: "UNAUTHORIZED",
+    404: "UNKNOWN_RESOURCE",
+    405: "BAD_REQUEST",
+    409: "BAD_SEQUENCE_OF_CALLS",
+    413: "BAD_REQUEST",
+    500: "INTERNAL_ERROR",
+    503: "BAD_SEQUENCE_OF_CALLS",
+}
+# UnknownResource, InexistentItem
+_NOT_FOUND = (17, 7)
+# What cannot stream is held in memory as a whole, so its size is limited (bytes).
+_LARGEST_ANSWER_IN_MEMORY = 256 * 1024 * 1024
+
+
+class HostError(Exception):
+    """Orthanc refused or failed an API call. ``code`` is Orthanc's error code."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"Orthanc says: {description} (error {code})")
+        self.code = code
+
+
+class NotFound(HostError):
+    """Orthanc does not know the resource, or not any more."""
+
+
+class RestError(Exception):
+    """A request that cannot be served: an HTTP status, and one line that says what to do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Request:
+    """``path`` begins with a slash and is decoded; ``query`` is as it was sent, still percent-encoded."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body: JSON made from ``value``, or ``chunks`` of bytes of a content type with their total ``size``."""
+
+    value: Any = None
+    chunks: Iterable[bytes | memoryview] | None = None
+    size: int = 0
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Host:
+    """Orthanc as seen by a plugin.
+
+    Args:
+        orthanc: the module that the Python plugin offers to its script.
+    """
+
+    def __init__(self, orthanc: Any) -> None:
+        self._orthanc = orthanc
+        self._get = orthanc.RestApiGet
+        self.can_stream: bool = hasattr(orthanc.RestOutput, "StartStreamAnswer")
+        self.configuration: Mapping[str, Any] = json.loads(orthanc.GetConfiguration())
+        path = Path(orthanc.GetConfigurationPath() or ".").absolute()
+        # Where the relative paths of the configuration begin. It may be one file, or a folder of them.
+        self.folder_of_configuration: Path = path if path.is_dir() else path.parent
+
+    def get(self, path: str) -> bytes:
+        """The body that Orthanc answers to a GET.
+
+        Raises:
+            NotFound, HostError
+        """
+        try:
+            return self._get(path)
+        except self._orthanc.OrthancException as error:
+            raise _translated(error) from None
+
+    def get_json(self, path: str) -> Any:
+        return json.loads(self.get(path))
+
+    def post(self, path: str, body: bytes) -> bytes:
+        try:
+            return self._orthanc.RestApiPost(path, body)
+        except self._orthanc.OrthancException as error:
+            raise _translated(error) from None
+
+    def post_json(self, path: str, body: Any) -> Any:
+        return json.loads(self.post(path, json.dumps(body).encode()))
+
+    def put(self, path: str, body: bytes) -> None:
+        try:
+            self._orthanc.RestApiPut(path, body)
+        except self._orthanc.OrthancException as error:
+            raise _translated(error) from None
+
+    def delete(self, path: str) -> None:
+        try:
+            self._orthanc.RestApiDelete(path)
+        except self._orthanc.OrthancException as error:
+            raise _translated(error) from None
+
+    def log(self, message: str) -> None:
+        """A line that an administrator sees with default verbosity. Never holds patient data."""
+        self._orthanc.LogWarning(f"Inventory: {message}")
+
+    def log_error(self, message: str) -> None:
+        self._orthanc.LogError(f"Inventory: {message}")
+
+    def set_metric(self, name: str, value: float) -> None:
+        """A value in ``/tools/metrics-prometheus``."""
+        self._orthanc.SetMetricsValue(name, float(value), self._orthanc.MetricsType.DEFAULT)
+
+    def on_change(self, started: Callable[[], None], stopped: Callable[[], None], other: Callable[..., None] | None) -> None:
+        """Callbacks for start and stop; ``other`` gets every change, as the user's own script would."""
+        kinds = self._orthanc.ChangeType
+
+        def change(kind: int, level: int, resource: str) -> None:
+            if kind == kinds.ORTHANC_STARTED:
+                started()
+            elif kind == kinds.ORTHANC_STOPPED:
+                stopped()
+            if other is not None:
+                other(kind, level, resource)
+
+        self._orthanc.RegisterOnChangeCallback(change)
+
+    def register_route(self, pattern: str, serve: Callable[[Request], Answer]) -> None:
+        """Serves the paths that match the regular expression. What ``serve`` raises becomes Orthanc's error body."""
+
+        def callback(output: Any, uri: str, **request: Any) -> None:
+            method = request["method"]
+            try:
+                answer = serve(
+                    Request(method, uri, request.get("get", {}), request.get("headers", {}), request.get("body", b""))
+                )
+                self._answer(output, answer)
+            except RestError as error:
+                self._answer_error(output, method, uri, error.status, str(error))
+            except Exception as error:  # a defect must not reach the client as a stack trace, with data in it
+                self.log_error(f"{method} {pattern}: {describe(error)}")
+                self._answer_error(output, method, uri, 500, "internal error; the log of Orthanc has its kind")
+
+        self._orthanc.RegisterRestCallback(pattern, callback)
+
+    def _answer(self, output: Any, answer: Answer) -> None:
+        for name, value in answer.headers.items():
+            output.SetHttpHeader(name, value)
+        if answer.chunks is None:
+            text = json.dumps(answer.value, indent=2, ensure_ascii=False)
+            output.AnswerBuffer(text.encode("utf-8", "replace"), answer.content_type)
+        elif self.can_stream:
+            output.StartStreamAnswer(answer.content_type)
+            for chunk in answer.chunks:
+                output.SendStreamChunk(bytes(chunk))
+        elif answer.size > _LARGEST_ANSWER_IN_MEMORY:
+            raise RestError(413, "the answer is above 256 MB, which this version of Orthanc cannot stream")
+        else:
+            output.AnswerBuffer(b"".join(answer.chunks), answer.content_type)
+
+    def _answer_error(self, output: Any, method: str, uri: str, status: int, message: str) -> None:
+        code = getattr(self._orthanc.ErrorCode, _ERRORS[status])
+        body = json.dumps(
+            {
+                "HttpError": HTTPStatus(status).phrase,
+                "HttpStatus": status,
+                "Message": message,
+                "Method": method,
+                "OrthancError": self._orthanc.GetErrorDescription(code),
+                "OrthancStatus": code,
+                "Uri": uri,
+                "Details": message,
+            },
+            indent=2,
+        )
+        try:
+            output.SendHttpStatus(status, body)
+        except TypeError:  # plugin 4.0 wants the length as well; json.dumps made it ASCII
+            output.SendHttpStatus(status, body, len(body))
+
+
+def describe(error: Exception) -> str:
+    """The kind of an error and where it arose: enough to find a defect, without the values that its text may hold."""
+    if isinstance(error, HostError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {os.path.basename(place.filename)}, line {place.lineno}"
+
+
+def _translated(error: Exception) -> HostError:
+    code, description = error.args
+    return (NotFound if code in _NOT_FOUND else HostError)(code, description)

@@ -1,0 +1,215 @@
+"""The plugin as a whole: made from its parts when Orthanc has started, taken apart when it stops.
+
+There is no state outside ``Plugin``, so that ``POST /tools/reset``, which loads the plugin anew in the same process, finds
+nothing of its former life.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .config import SECTION, InvalidConfiguration, read_configuration
+from .dicom.values import legal_value
+from .host import Answer, Host, Request, RestError, describe
+from .production.catalogue import Catalogue
+from .production.journal import Journal
+from .production.producer import Producer, Settings
+from .production.runs import Runs
+from .production.state_directory import StateDirectory, StateDirectoryError
+from .production.transaction import Transaction
+from .services.metrics import observe
+from .services.rest.inventories import InventoryRoutes
+from .services.rest.router import Router
+from .services.rest.status import StatusRoutes
+from .services.rest.transactions import TransactionRoutes
+from .sources import Source
+from .sources.find import Find
+from .sources.index import IndexSource
+from .sources.objects import Objects
+from .sources.walk import Walk
+from .stores import Store
+from .stores.directory import DirectoryStore
+from .stores.orthanc import PSEUDO_PATIENT, OrthancStore
+
+# Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
+_WITHOUT_EFFECT = ("Retention", "Schedules", "Dimse", "MaximumImportSize", "DicomWeb")
+
+
+def register(orthanc: Any, on_change: Callable[[int, int, str], None] | None = None) -> None:
+    """Adds the inventory to an Orthanc.
+
+    Args:
+        orthanc: the module of that name, which only a PythonScript can import.
+        on_change: your own callback for changes. Orthanc allows a single one, so it is called from here.
+    """
+    Plugin(Host(orthanc), on_change)
+
+
+class Plugin:
+    def __init__(self, host: Host, on_change: Callable[[int, int, str], None] | None) -> None:
+        self._host = host
+        self._unavailable = "Orthanc is starting, try again"
+        self._router: Router | None = None
+        self._runs: Runs | None = None
+        self._journal: Journal | None = None
+        self._state_directory: StateDirectory | None = None
+        try:
+            self._configuration = read_configuration(host.configuration)
+        except InvalidConfiguration as error:
+            self._configuration = {}
+            self._unavailable = str(error)
+            host.log_error(str(error))
+        if self._configuration.get("Enable") is False:
+            host.on_change(lambda: None, lambda: None, on_change)
+            return
+        host.on_change(self._start, self._stop, on_change)
+        host.register_route("/inventories(/.*)?", self._serve)
+
+    def _serve(self, request: Request) -> Answer:
+        if self._router is None:
+            raise RestError(503, self._unavailable)
+        try:
+            return self._router.serve(request)
+        except sqlite3.Error as error:
+            raise RestError(503, f"the journal in Inventory.StateDirectory cannot be used: {error}") from None
+
+    def _start(self) -> None:
+        if not self._configuration:
+            return
+        try:
+            self._assemble()
+        except StateDirectoryError as error:
+            self._give_up(str(error))
+        except sqlite3.Error as error:
+            self._give_up(f"Inventory.StateDirectory: the journal cannot be used: {error}")
+        except Exception as error:  # Orthanc itself must go on
+            self._give_up(f"it cannot start: {describe(error)}")
+
+    def _give_up(self, reason: str) -> None:
+        self._unavailable = reason
+        self._host.log_error(reason)
+        self._stop()
+
+    def _assemble(self) -> None:
+        host, configuration = self._host, self._configuration
+        system = host.get_json("/system")
+        self._state_directory = StateDirectory(_state_directory(host, configuration["StateDirectory"]))
+        self._journal = journal = Journal(self._state_directory.journal)
+        stores: dict[str, Store] = {
+            "Orthanc": OrthancStore(host),
+            "Directory": DirectoryStore(self._state_directory.instances),
+        }
+        store = stores[configuration["StoreIn"]]
+        source = _source(host, configuration, system)
+        settings = _settings(configuration, system)
+        catalogue = Catalogue(journal, stores)
+
+        def measure() -> None:
+            observe(host.set_metric, runs, journal)
+
+        def make_producer(transaction: Transaction, interrupted: threading.Event) -> Producer:
+            return Producer(transaction, source, store, journal, settings, interrupted, host.log, measure)
+
+        runs = Runs(
+            journal, make_producer, lambda: store.check(0), configuration["MaximumPendingRuns"], host.log, measure
+        )
+        self._runs = runs
+        catalogue.finish_deletions()
+        facts = _facts(host, configuration, system, source)
+        routes = [
+            *TransactionRoutes(runs, journal, configuration["Level"]).routes(),
+            *StatusRoutes(runs, facts).routes(),
+            *InventoryRoutes(catalogue).routes(),
+        ]
+        measure()
+        runs.start()
+        self._router = Router(routes, configuration["Users"])
+        host.log(f"version {__version__} is ready; the index is read by {source.name}; {_intentions(host, configuration)}")
+
+    def _stop(self) -> None:
+        """Waits for the run, as Orthanc's API works only until this returns."""
+        self._router = None
+        if self._runs is not None:
+            self._runs.stop()
+        if self._journal is not None:
+            self._journal.close()
+        if self._state_directory is not None:
+            self._state_directory.close()
+        self._runs = self._journal = self._state_directory = None
+
+
+def _state_directory(host: Host, configured: str) -> Path:
+    """Relative paths begin at the folder of Orthanc's configuration, as its own do."""
+    if configured:
+        return host.folder_of_configuration / configured
+    configuration = host.configuration
+    index = configuration.get("IndexDirectory") or configuration.get("StorageDirectory") or "OrthancStorage"
+    return host.folder_of_configuration / index / "inventory"
+
+
+def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Source:
+    """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
+    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
+    extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
+    strategy = Find(host, objects) if extended else Walk(host, objects)
+    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system))
+
+
+def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:
+    """From where studies can be fetched: Retrieve AE Title and Retrieve URL."""
+    access = {"RetrieveAETitle": configuration["RetrieveAeTitle"] or system["DicomAet"]}
+    if configuration["RetrieveUrl"]:
+        access["RetrieveURL"] = configuration["RetrieveUrl"]
+    return access
+
+
+def _settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Settings:
+    base_uri = configuration["FileAccess"]["BaseUri"]
+    base = {"StoredInstanceBaseURI": base_uri} if base_uri else {}
+    attributes: dict[str, Any] = {
+        "Manufacturer": "orthanc-inventory",
+        "ManufacturerModelName": "Orthanc",
+        "SoftwareVersions": f"orthanc-inventory {__version__}\\Orthanc {legal_value('LO', system['Version'])}",
+        "StudyAccessEndPointsSequence": [{**_study_access(configuration, system), **base}],
+    }
+    if station := legal_value("SH", system.get("Name", "")):
+        attributes["StationName"] = station
+    if base:
+        attributes["InventoryAccessEndPointsSequence"] = [base]
+    return Settings(
+        store=configuration["StoreIn"],
+        records_per_instance=configuration["MaxRecordsPerInstance"],
+        identifying=configuration["PatientIdentifiers"],
+        throttle=configuration["ThrottleDelay"] / 1000,
+        timezone=configuration["Timezone"],
+        attributes=attributes,
+        reference_access={"FileAccessURI": "./inventories/{uid}/file", "ContainerFileType": "DICOM"} if base else {},
+    )
+
+
+def _facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    return {
+        "Version": __version__,
+        "OrthancVersion": system["Version"],
+        "Source": source.name,
+        "Capabilities": {
+            "ExtendedFind": system.get("Capabilities", {}).get("HasExtendedFind", False),
+            "StreamedAnswers": host.can_stream,
+        },
+        "StoreIn": configuration["StoreIn"],
+        "Level": configuration["Level"],
+        "Dimse": {"Running": False},
+        "Schedules": [],
+    }
+
+
+def _intentions(host: Host, configuration: Mapping[str, Any]) -> str:
+    written = host.configuration.get(SECTION, {})
+    idle = [key for key in _WITHOUT_EFFECT if key in written]
+    kept = f"inventories are kept in {configuration['StoreIn']}"
+    return f"{kept}; without effect in this version: {', '.join(idle)}" if idle else kept

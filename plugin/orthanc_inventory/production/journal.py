@@ -1,0 +1,281 @@
+"""What survives a crash: transactions, the snapshot that a run works through, and the instances that are finished.
+
+One SQLite file in the StateDirectory. Instances themselves are kept by a store; an instance counts once it stands here,
+and an inventory exists once its root does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..dicom.records import Skipped
+from .transaction import Cancellation, Progress, State, Transaction
+
+# How many transactions that are over are remembered.
+KEPT_TRANSACTIONS = 1000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS transactions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, over INTEGER NOT NULL,
+    document TEXT NOT NULL, progress TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS snapshot (
+    number INTEGER NOT NULL, position INTEGER NOT NULL, study TEXT NOT NULL, PRIMARY KEY (number, position)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS skipped (
+    number INTEGER NOT NULL, identifier TEXT NOT NULL, level TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS skipped_by_number ON skipped (number);
+CREATE TABLE IF NOT EXISTS instances (
+    uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, place INTEGER NOT NULL, document TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS instances_by_study ON instances (study_uid, place);
+CREATE TABLE IF NOT EXISTS inventories (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, study_uid TEXT NOT NULL,
+    document TEXT NOT NULL);
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptInstance:
+    """An instance that a store keeps.
+
+    ``place`` counts from 1 in the order of making; ``identifier`` is Orthanc's ID; ``size`` is in bytes; ``total`` are the
+    study ``records`` in it and in all that it incorporates; ``children`` are the UIDs of what it incorporates directly.
+    """
+
+    uid: str
+    place: int
+    store: str
+    identifier: str
+    size: int
+    sha256: str
+    records: int
+    total: int
+    children: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptInventory:
+    """A finished tree: its root, what the root says of it, and the run whose instances it is made of."""
+
+    uid: str
+    study_uid: str
+    document: dict[str, Any]
+    number: int = 0
+
+
+class Journal:
+    """Safe for several threads: one connection behind a lock, short transactions.
+
+    Raises:
+        sqlite3.Error: by any method, when the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _write(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction. What is not ``durable`` survives the end of the process, but not a loss of power."""
+        with self._lock:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _read(self, statement: str, *parameters: Any) -> list[Any]:
+        with self._lock:
+            return self._connection.execute(statement, parameters).fetchall()
+
+    # Transactions
+
+    def add(self, transaction: Transaction) -> None:
+        """A new transaction; its number is set."""
+        with self._write() as connection:
+            cursor = connection.execute(
+                "INSERT INTO transactions (uid, over, document, progress) VALUES (?, 0, ?, ?)",
+                (transaction.uid, _document(transaction), _progress(transaction)),
+            )
+            transaction.number = cursor.lastrowid or 0
+
+    def save(self, transaction: Transaction) -> None:
+        """The state of a transaction, without its progress."""
+        with self._write() as connection:
+            self._save(connection, transaction)
+
+    def _save(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+        connection.execute(
+            "UPDATE transactions SET over = ?, document = ? WHERE number = ?",
+            (transaction.is_over, _document(transaction), transaction.number),
+        )
+
+    def transaction(self, uid: str) -> Transaction | None:
+        rows = self._read("SELECT number, document, progress FROM transactions WHERE uid = ?", uid)
+        return _transaction(*rows[0]) if rows else None
+
+    def transactions(self) -> list[Transaction]:
+        """All that are remembered, in the order in which they came."""
+        return [_transaction(*row) for row in self._read("SELECT number, document, progress FROM transactions ORDER BY number")]
+
+    def unfinished(self) -> list[Transaction]:
+        return [
+            _transaction(*row)
+            for row in self._read("SELECT number, document, progress FROM transactions WHERE NOT over ORDER BY number")
+        ]
+
+    def skipped(self, transaction: Transaction) -> list[Skipped]:
+        rows = self._read("SELECT identifier, level, reason FROM skipped WHERE number = ? ORDER BY rowid", transaction.number)
+        return [Skipped(*row) for row in rows]
+
+    # The run
+
+    def begin(self, transaction: Transaction, studies: Iterable[str]) -> None:
+        """The snapshot of studies that a run will work through, together with what the transaction says of it."""
+        with self._write() as connection:
+            connection.executemany(
+                "INSERT INTO snapshot VALUES (?, ?, ?)",
+                ((transaction.number, position, study) for position, study in enumerate(studies)),
+            )
+            self._save(connection, transaction)
+
+    def studies(self, transaction: Transaction, position: int, count: int) -> list[str]:
+        """At most ``count`` studies of the snapshot from ``position`` on."""
+        rows = self._read(
+            "SELECT study FROM snapshot WHERE number = ? AND position >= ? ORDER BY position LIMIT ?",
+            transaction.number, position, count,
+        )
+        return [study for (study,) in rows]
+
+    def checkpoint(
+        self, transaction: Transaction, progress: Progress, instance: KeptInstance, skipped: Sequence[Skipped]
+    ) -> None:
+        """A leaf, or a node above it, is in its store: the run will go on behind it."""
+        with self._write(durable=False) as connection:
+            self._add_instance(connection, transaction, instance)
+            self._save_progress(connection, transaction, progress, skipped)
+
+    def _add_instance(self, connection: sqlite3.Connection, transaction: Transaction, instance: KeptInstance) -> None:
+        connection.execute(
+            "INSERT INTO instances VALUES (?, ?, ?, ?)",
+            (instance.uid, transaction.study_uid, instance.place, json.dumps(dataclasses.asdict(instance))),
+        )
+
+    def _save_progress(
+        self, connection: sqlite3.Connection, transaction: Transaction, progress: Progress, skipped: Sequence[Skipped]
+    ) -> None:
+        connection.execute(
+            "UPDATE transactions SET progress = ? WHERE number = ?",
+            (json.dumps(dataclasses.asdict(progress)), transaction.number),
+        )
+        connection.executemany(
+            "INSERT INTO skipped VALUES (?, ?, ?, ?)",
+            ((transaction.number, entry.identifier, entry.level, entry.reason) for entry in skipped),
+        )
+
+    def finish(
+        self,
+        transaction: Transaction,
+        skipped: Sequence[Skipped] = (),
+        root: tuple[KeptInstance, KeptInventory] | None = None,
+    ) -> None:
+        """The end of a transaction, with the inventory that it made or, without one, with nothing."""
+        with self._write() as connection:
+            if root is not None:
+                instance, inventory = root
+                self._add_instance(connection, transaction, instance)
+                connection.execute(
+                    "INSERT INTO inventories (uid, study_uid, document) VALUES (?, ?, ?)",
+                    (inventory.uid, inventory.study_uid, json.dumps(inventory.document)),
+                )
+            self._save_progress(connection, transaction, transaction.progress, skipped)
+            self._save(connection, transaction)
+            connection.execute("DELETE FROM snapshot WHERE number = ?", (transaction.number,))
+            self._forget_old(connection)
+
+    def _forget_old(self, connection: sqlite3.Connection) -> None:
+        old = "SELECT number FROM transactions WHERE over ORDER BY number DESC LIMIT -1 OFFSET ?"
+        connection.execute(f"DELETE FROM skipped WHERE number IN ({old})", (KEPT_TRANSACTIONS,))
+        connection.execute(f"DELETE FROM transactions WHERE number IN ({old})", (KEPT_TRANSACTIONS,))
+
+    # Inventories and their instances
+
+    def instances(self, study_uid: str) -> list[KeptInstance]:
+        """The finished instances of a run in the order in which they were made; the root is the last."""
+        rows = self._read("SELECT document FROM instances WHERE study_uid = ? ORDER BY place", study_uid)
+        return [KeptInstance(**json.loads(document)) for (document,) in rows]
+
+    def inventories(self) -> list[KeptInventory]:
+        """The oldest first."""
+        rows = self._read("SELECT uid, study_uid, document, number FROM inventories ORDER BY number")
+        return [KeptInventory(uid, study, json.loads(document), number) for uid, study, document, number in rows]
+
+    def count_inventories(self) -> int:
+        return self._read("SELECT COUNT(*) FROM inventories")[0][0]
+
+    def inventory(self, uid: str) -> KeptInventory | None:
+        rows = self._read("SELECT uid, study_uid, document, number FROM inventories WHERE uid = ?", uid)
+        return KeptInventory(rows[0][0], rows[0][1], json.loads(rows[0][2]), rows[0][3]) if rows else None
+
+    def inventory_of(self, instance: str) -> tuple[KeptInventory, KeptInstance] | None:
+        """The inventory that an instance belongs to, if that is finished."""
+        rows = self._read(
+            "SELECT inventories.uid, instances.document FROM instances JOIN inventories USING (study_uid)"
+            " WHERE instances.uid = ?",
+            instance,
+        )
+        if not rows:
+            return None
+        inventory = self.inventory(rows[0][0])
+        return (inventory, KeptInstance(**json.loads(rows[0][1]))) if inventory else None
+
+    def forget_inventory(self, inventory: KeptInventory) -> None:
+        """The inventory is no longer listed; its instances stay known until they are deleted."""
+        with self._write() as connection:
+            connection.execute("DELETE FROM inventories WHERE uid = ?", (inventory.uid,))
+
+    def forget_instances(self, study_uid: str) -> None:
+        with self._write() as connection:
+            connection.execute("DELETE FROM instances WHERE study_uid = ?", (study_uid,))
+
+    def abandoned(self) -> list[tuple[str, str]]:
+        """Study and store of instances that belong to no inventory and no unfinished run: a deletion was cut short."""
+        working = {transaction.study_uid for transaction in self.unfinished()}
+        rows = self._read("SELECT document, study_uid FROM instances WHERE study_uid NOT IN (SELECT study_uid FROM inventories)")
+        return sorted({(study, json.loads(document)["store"]) for document, study in rows if study not in working})
+
+
+def _document(transaction: Transaction) -> str:
+    fields = dataclasses.asdict(transaction)
+    del fields["progress"], fields["number"]
+    return json.dumps(fields)
+
+
+def _progress(transaction: Transaction) -> str:
+    return json.dumps(dataclasses.asdict(transaction.progress))
+
+
+def _transaction(number: int, document: str, progress: str) -> Transaction:
+    fields = json.loads(document)
+    cancellation = fields["cancellation"]
+    fields["cancellation"] = Cancellation(cancellation) if cancellation else None
+    fields["state"] = State(fields["state"])
+    return Transaction(**fields, number=number, progress=Progress(**json.loads(progress)))

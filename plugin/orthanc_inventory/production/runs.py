@@ -1,0 +1,279 @@
+"""The runs of this Orthanc: one at a time, the others wait in order; state changes of PS3.4 KK.2.1.1, whoever asks."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..dicom.uids import new_uid
+from ..host import HostError, describe
+from ..stores import StoreError
+from .journal import Journal
+from .producer import Interrupted, Producer
+from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, INTERNAL_ERROR, Cancellation, State, Transaction, utc_now
+
+# How long a request waits for a run to come to its end after it was cancelled (seconds).
+_PATIENCE = 60.0
+
+
+class NotPossible(Exception):
+    """The transaction's state does not allow what was asked; the message says the state and what is possible."""
+
+
+class TooManyRuns(Exception):
+    """As many runs wait as may."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a new run shall be. ``uid`` is the Transaction UID, empty to have one made."""
+
+    level: str
+    scope: dict[str, str]
+    purpose: str = ""
+    description: str = ""
+    uid: str = ""
+    user_data: Any = None
+    requestor: str = ""
+
+
+class Runs:
+    """The queue and its worker, a thread.
+
+    Args:
+        make_producer: makes the producer of a transaction; gets the event that interrupts it.
+        check: raises StoreError when a run could not store anything.
+        observe: called after each change of a state, without the lock.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        make_producer: Callable[[Transaction, threading.Event], Producer],
+        check: Callable[[], None],
+        maximum_pending: int,
+        log: Callable[[str], None],
+        observe: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._make_producer = make_producer
+        self._check = check
+        self._maximum_pending = maximum_pending
+        self._log = log
+        self._observe = observe
+        self._condition = threading.Condition()
+        self._interrupted = threading.Event()
+        self._stopping = False
+        self._writing_root = False
+        # Everything that is not over, in the order of arrival. A run that was interrupted by a stop goes on first.
+        self._queue = {transaction.uid: transaction for transaction in journal.unfinished()}
+        self._running: Transaction | None = None
+        self._thread = threading.Thread(target=self._work, name="inventory")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops the run at the next study and waits for it; it goes on at the next start."""
+        with self._condition:
+            self._stopping = True
+            self._interrupted.set()
+            self._condition.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    # Requests
+
+    def transaction(self, uid: str) -> Transaction | None:
+        with self._condition:
+            return self._queue.get(uid) or self._journal.transaction(uid)
+
+    def transactions(self) -> list[Transaction]:
+        with self._condition:
+            return [self._queue.get(entry.uid, entry) for entry in self._journal.transactions()]
+
+    def submit(self, request: RunRequest) -> Transaction:
+        """Accepts a run.
+
+        Raises:
+            NotPossible: the Transaction UID was used before.
+            TooManyRuns, StoreError
+        """
+        self._check()
+        with self._condition:
+            if request.uid and self.transaction(request.uid) is not None:
+                raise NotPossible("TransactionUID was used before: leave it out, or make a new one")
+            waiting = sum(transaction.state is State.PENDING for transaction in self._queue.values())
+            if self._is_busy() and waiting >= self._maximum_pending:
+                raise TooManyRuns(f"{waiting} runs are waiting, which is Inventory.MaximumPendingRuns: try later, or cancel one")
+            transaction = Transaction(
+                request.uid or new_uid(),
+                request.level,
+                dict(request.scope),
+                request.purpose,
+                request.description,
+                request.user_data,
+                request.requestor,
+                creation_time=utc_now(),
+            )
+            self._journal.add(transaction)
+            self._queue[transaction.uid] = transaction
+            self._condition.notify_all()
+            return transaction
+
+    def _is_busy(self) -> bool:
+        return any(transaction.state in (State.PENDING, State.RUNNING) for transaction in self._queue.values())
+
+    def pause(self, uid: str) -> Transaction | None:
+        """PROCESSING to PAUSED, at the next study; None: unknown."""
+        with self._condition:
+            transaction = self._queue.get(uid)
+            if transaction is None:
+                return self._refuse(uid, "paused")
+            if transaction.state is State.PAUSED or self._is_ending(transaction):
+                raise _not_possible(transaction, "paused")
+            self._set_state(transaction, State.PAUSED)
+            if transaction is self._running:
+                self._interrupted.set()
+            return transaction
+
+    def resume(self, uid: str) -> Transaction | None:
+        """PAUSED to PROCESSING: the run waits for its turn again; None: unknown."""
+        with self._condition:
+            transaction = self._queue.get(uid)
+            if transaction is None:
+                return self._refuse(uid, "resumed")
+            if transaction.state is not State.PAUSED or transaction.cancellation is not None:
+                raise _not_possible(transaction, "resumed")
+            self._set_state(transaction, State.PENDING)
+            return transaction
+
+    def cancel(self, uid: str, retain: bool) -> Transaction | None:
+        """PROCESSING or PAUSED to CANCELED; waits until nothing is left behind, or the PARTIAL root is written."""
+        with self._condition:
+            transaction = self._queue.get(uid)
+            if transaction is None:
+                return self._refuse(uid, "cancelled")
+            if self._is_ending(transaction):
+                raise _not_possible(transaction, "cancelled")
+            transaction.cancellation = Cancellation.RETAIN if retain else Cancellation.DISCARD
+            try:
+                self._journal.save(transaction)
+            except sqlite3.Error:
+                transaction.cancellation = None
+                raise
+            if transaction is self._running:
+                self._interrupted.set()
+            self._condition.notify_all()
+            self._condition.wait_for(lambda: transaction.is_over or self._stopping, _PATIENCE)
+            return transaction
+
+    def wait(self, transaction: Transaction) -> None:
+        """Until the transaction is over or paused, or Orthanc stops."""
+        with self._condition:
+            self._condition.wait_for(lambda: transaction.is_over or transaction.state is State.PAUSED or self._stopping)
+
+    def _refuse(self, uid: str, what: str) -> None:
+        transaction = self._journal.transaction(uid)
+        if transaction is not None:
+            raise _not_possible(transaction, what)
+
+    def _is_ending(self, transaction: Transaction) -> bool:
+        writing_root = self._writing_root and transaction is self._running
+        return writing_root or transaction.is_over or transaction.cancellation is not None
+
+    def _set_state(self, transaction: Transaction, state: State) -> None:
+        """A state is in the journal before anyone is told of it."""
+        before = transaction.state
+        transaction.state = state
+        try:
+            self._journal.save(transaction)
+        except sqlite3.Error:
+            transaction.state = before
+            raise
+        self._condition.notify_all()
+
+    # The worker
+
+    def _work(self) -> None:
+        while (transaction := self._next()) is not None:
+            self._observe()
+            try:
+                self._run(transaction)
+                ended = transaction.is_over
+            except Exception as error:  # whatever it is, the next run must have its turn
+                ended = self._fail(transaction, error)
+            with self._condition:
+                self._running = None
+                self._writing_root = False
+                if ended:
+                    del self._queue[transaction.uid]
+                self._condition.notify_all()
+            self._observe()
+
+    def _next(self) -> Transaction | None:
+        """Waits for a transaction that can be worked on; None when Orthanc stops."""
+        with self._condition:
+            while not self._stopping:
+                ready = [
+                    transaction
+                    for transaction in self._queue.values()
+                    if not transaction.is_over
+                    and (transaction.cancellation is not None or transaction.state is not State.PAUSED)
+                ]
+                # What was cancelled is put in order first, what was interrupted goes on before what waits.
+                ready.sort(key=lambda entry: (entry.cancellation is None, entry.state is not State.RUNNING))
+                if ready:
+                    self._running = ready[0]
+                    self._interrupted.clear()
+                    return self._running
+                self._condition.wait()
+            return None
+
+    def _run(self, transaction: Transaction) -> None:
+        producer = self._make_producer(transaction, self._interrupted)
+        if transaction.cancellation is None:
+            with self._condition:
+                if self._stopping or transaction.state is State.PAUSED:
+                    return
+                self._set_state(transaction, State.RUNNING)
+            try:
+                producer.produce(self._before_root)
+            except Interrupted:
+                if transaction.cancellation is None:  # paused, or Orthanc stops: the journal knows where to go on
+                    return
+        if transaction.cancellation is not None and not transaction.is_over:
+            if transaction.cancellation is Cancellation.DISCARD or not producer.retain():
+                producer.discard("cancelled; nothing was retained", CANCELED_JOB, CANCELED_JOB_DESCRIPTION)
+
+    def _before_root(self) -> None:
+        """From here on a run can neither be paused nor cancelled: it is about to end."""
+        with self._condition:
+            if self._interrupted.is_set():
+                raise Interrupted
+            self._writing_root = True
+
+    def _fail(self, transaction: Transaction, error: Exception) -> bool:
+        """Ends a transaction that cannot go on; False when not even that can be written down."""
+        if isinstance(error, sqlite3.Error):
+            reason = f"the journal in Inventory.StateDirectory cannot be used: {error}"
+        else:
+            reason = str(error) if isinstance(error, StoreError) else describe(error)
+        code = error.code if isinstance(error, HostError) else INTERNAL_ERROR
+        self._log(f"{transaction.uid} fails: {reason}")
+        transaction.cancellation = None
+        try:
+            self._make_producer(transaction, self._interrupted).discard(reason, code, reason)
+        except Exception as second:  # the disk is still full, say
+            self._log(f"{transaction.uid} goes on at the next start, its end cannot be written down: {describe(second)}")
+            transaction.error_code, transaction.error_description, transaction.comment = code, reason, reason
+            transaction.state = State.FAILURE
+            return False
+        return True
+
+
+def _not_possible(transaction: Transaction, what: str) -> NotPossible:
+    return NotPossible(f"a transaction that is {transaction.status} and {transaction.state} cannot be {what}")

@@ -1,0 +1,116 @@
+"""A transaction: one request for an inventory, from its acceptance to its end (PS3.4 KK.2.1.1)."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ..dicom.scope import Scope
+from ..stores import Run
+
+# Orthanc's own codes and words for how a job ended.
+SUCCESS = 0
+SUCCESS_DESCRIPTION = "Success"
+INTERNAL_ERROR = -1
+CANCELED_JOB = 37
+CANCELED_JOB_DESCRIPTION = "This job was canceled"
+
+
+class State(StrEnum):
+    """As in Orthanc's jobs."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    SUCCESS = "Success"
+    FAILURE = "Failure"
+
+
+class Cancellation(StrEnum):
+    """What was asked for when a run was cancelled: Retain Instances (0008,0415)."""
+
+    DISCARD = "N"
+    RETAIN = "Y"
+
+
+@dataclass
+class Progress:
+    """What a run has done: ``position`` counts the studies of the snapshot, the others the records written."""
+
+    position: int = 0
+    studies: int = 0
+    series: int = 0
+    instances: int = 0
+    deleted_studies: int = 0
+    corrected_values: int = 0
+    skipped: int = 0
+    runtime: float = 0.0
+
+
+@dataclass
+class Transaction:
+    """All of it but ``progress`` is in the journal before anyone is told; progress is as of the last leaf.
+
+    ``uid`` is the Transaction UID (0008,1195); ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and
+    Time as ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form.
+    """
+
+    uid: str
+    level: str
+    scope: dict[str, str] = field(default_factory=dict)
+    purpose: str = ""
+    description: str = ""
+    user_data: Any = None
+    requestor: str = ""
+    creation_time: str = ""
+    completion_time: str = ""
+    state: State = State.PENDING
+    cancellation: Cancellation | None = None
+    comment: str = ""
+    error_code: int = SUCCESS
+    error_description: str = SUCCESS_DESCRIPTION
+    started: str = ""
+    timezone: str = ""
+    total_studies: int = 0
+    study_uid: str = ""
+    series_uid: str = ""
+    root_uid: str = ""
+    number: int = 0
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (State.SUCCESS, State.FAILURE)
+
+    @property
+    def status(self) -> str:
+        """Transaction Status (0008,0417). Waiting for a worker is PROCESSING too: the standard has no word for it."""
+        if self.state is State.PAUSED:
+            return "PAUSED"
+        if self.state is State.SUCCESS:
+            return "COMPLETE"
+        if self.state is State.FAILURE:
+            return "FAILURE" if self.cancellation is None else "CANCELED"
+        return "PROCESSING"
+
+    @property
+    def percent(self) -> int:
+        """How much of the snapshot is read, 0 to 100; 100 only when the root is written."""
+        if self.state is State.SUCCESS:
+            return 100
+        return min(99, 100 * self.progress.position // self.total_studies) if self.total_studies else 0
+
+    @property
+    def run(self) -> Run:
+        description = f"{self.level} inventory" + (f": {self.description}" if self.description.isprintable() else "")
+        return Run(self.study_uid, self.series_uid, self.started[:8], self.started[8:], description[:64].rstrip(": "))
+
+    def parsed_scope(self) -> Scope:
+        return Scope(self.scope)
+
+
+def utc_now() -> str:
+    """This moment in Orthanc's form of it."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S")

@@ -1,0 +1,1 @@
+"""Thin services: they translate a request into a call of production or reports, and back."""

@@ -1,0 +1,143 @@
+"""From a request to the function that serves it: routes as data, users, cross-site requests, bodies and parameters."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus, urlsplit
+
+from ...host import Answer, Request, RestError
+
+_LARGEST_BODY = 1024 * 1024
+_PARAMETERS = {"{uid}": "([0-9.]+)", "{ID}": "([0-9.]+)"}
+
+
+class Route(NamedTuple):
+    """``path`` as in the documentation, with its parameters in braces; ``serve`` gets the request and their values."""
+
+    method: str
+    path: str
+    serve: Callable[..., Answer]
+
+
+class Router:
+    """Finds the route of a request, after the checks that all routes share.
+
+    Args:
+        users: the names of those who may read and who may manage; an empty list is everyone.
+    """
+
+    def __init__(self, routes: list[Route], users: Mapping[str, list[str]]) -> None:
+        self.routes = routes
+        self._users = users
+        self._patterns = [(re.compile(_expression(route.path)), route) for route in routes]
+
+    def serve(self, request: Request) -> Answer:
+        """Raises: RestError."""
+        self._check_user(request)
+        if request.method != "GET":
+            _check_same_site(request)
+        path = request.path.rstrip("/")
+        matches = [(match, route) for pattern, route in self._patterns if (match := pattern.fullmatch(path))]
+        for match, route in matches:
+            if route.method == request.method:
+                return route.serve(request, *match.groups())
+        if matches:
+            allowed = ", ".join(sorted({route.method for _, route in matches}))
+            raise RestError(405, f"{request.method} is not possible here; allowed: {allowed}")
+        raise RestError(404, "there is no such route; the README lists them all")
+
+    def _check_user(self, request: Request) -> None:
+        role = "Read" if request.method == "GET" else "Manage"
+        allowed = self._users[role]
+        if allowed and user_of(request) not in allowed:
+            raise RestError(403, f"this user is not among Inventory.Users.{role}")
+
+
+def _expression(path: str) -> str:
+    for parameter, expression in _PARAMETERS.items():
+        path = path.replace(parameter, expression)
+    return path
+
+
+def user_of(request: Request) -> str:
+    """The name of the user whom Orthanc let in by HTTP Basic authentication; empty if there is none."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _check_same_site(request: Request) -> None:
+    """A browser sends credentials along with what a foreign page makes it ask: such requests are refused."""
+    origin = request.headers.get("origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if foreign or request.headers.get("sec-fetch-site") == "cross-site":
+        raise RestError(403, "a request from another site is refused; its Origin must be this server")
+
+
+def json_body(request: Request, allowed: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+    """The body as an object with known keys of the right types; an empty body is an empty object.
+
+    Raises:
+        RestError: 400, naming the key and what is allowed.
+    """
+    if not request.body.strip():
+        return {}
+    if len(request.body) > _LARGEST_BODY:
+        raise RestError(413, f"the body is larger than {_LARGEST_BODY} bytes")
+    try:
+        body = json.loads(request.body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise RestError(400, "the body must be JSON in UTF-8") from None
+    if not isinstance(body, dict):
+        raise RestError(400, f"the body must be a JSON object; allowed keys: {', '.join(allowed)}")
+    for key, value in body.items():
+        if key not in allowed:
+            shown = key if re.fullmatch(r"[A-Za-z]{1,64}", key) else "a key"
+            raise RestError(400, f"{shown} is unknown; allowed keys: {', '.join(allowed)}")
+        types = allowed[key]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in _tuple(types) and types is not object):
+            raise RestError(400, f"{key} must be {' or '.join(_WORDS[kind] for kind in _tuple(types))}")
+    return body
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_WORDS = {str: "text", dict: "an object", bool: "true or false", type(None): "null", object: "anything", int: "an integer"}
+
+
+def _tuple(types: type | tuple[type, ...]) -> tuple[type, ...]:
+    return types if isinstance(types, tuple) else (types,)
+
+
+def flag(request: Request, name: str) -> bool:
+    """A parameter such as ``expand``: it counts when it is there, unless it is ``false`` or ``0``."""
+    value = request.query.get(name)
+    return value is not None and unquote_plus(value).lower() not in ("false", "0")
+
+
+def page(request: Request, entries: list[Any]) -> list[Any]:
+    """The part of a list that ``since`` and ``limit`` ask for; a limit of 0 is none, as everywhere in Orthanc.
+
+    Raises:
+        RestError: 400
+    """
+    since, limit = (_number(request, name) for name in ("since", "limit"))
+    return entries[since : since + limit if limit else None]
+
+
+def _number(request: Request, name: str) -> int:
+    text = unquote_plus(request.query.get(name, "0"))
+    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
+        raise RestError(400, f"{name} must be an integer from 0 to 999999999")
+    return int(text)

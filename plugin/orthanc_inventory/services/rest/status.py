@@ -1,0 +1,43 @@
+"""The route that tells what the plugin is and does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...host import Answer, Request
+from ...production.runs import Runs
+from ...production.transaction import State
+from .router import Route
+
+
+class StatusRoutes:
+    """``facts`` are what does not change while Orthanc runs."""
+
+    def __init__(self, runs: Runs, facts: dict[str, Any]) -> None:
+        self._runs = runs
+        self._facts = facts
+
+    def routes(self) -> list[Route]:
+        return [Route("GET", "/inventories/status", self.show)]
+
+    def show(self, request: Request) -> Answer:
+        transactions = self._runs.transactions()
+        by_state = {state: [entry.uid for entry in transactions if entry.state is state] for state in State}
+        over = [entry for entry in transactions if entry.is_over]
+        last = max(over, key=lambda entry: (entry.completion_time, entry.number), default=None)
+        return Answer(
+            {
+                **self._facts,
+                "Running": by_state[State.RUNNING],
+                "Pending": by_state[State.PENDING],
+                "Paused": by_state[State.PAUSED],
+                "LastRun": None
+                if last is None
+                else {
+                    "ID": last.uid,
+                    "TransactionStatus": last.status,
+                    "CompletionTime": last.completion_time,
+                    "SOPInstanceUID": last.root_uid or None,
+                },
+            }
+        )

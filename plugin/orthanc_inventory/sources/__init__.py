@@ -1,0 +1,33 @@
+"""Where records come from: one interface; what differs between versions of Orthanc is a strategy behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..dicom.records import Skipped, StudyRecord
+from ..dicom.scope import Scope
+
+
+class StudyDeleted(Exception):
+    """The study was deleted before it could be read."""
+
+
+class StudyUnreadable(Exception):
+    """The study is there but cannot be read; the message says why, without patient data."""
+
+
+class Source(Protocol):
+    """``name`` tells how records are read."""
+
+    name: str
+
+    def studies(self, scope: Scope) -> Sequence[str]:
+        """The identifiers of all studies that may match, as a snapshot of this moment."""
+
+    def read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+        """One study as it was at its Item Inventory DateTime, with what could not be read of it; None: not in scope.
+
+        Raises:
+            StudyDeleted, StudyUnreadable
+        """

@@ -1,0 +1,168 @@
+"""Study records from Orthanc's index, each read consistently.
+
+How the index is asked depends on what this Orthanc can do and is fast at: see ``Strategy``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ..dicom.records import Attributes, InstanceRecord, SeriesRecord, Skipped, StudyRecord
+from ..dicom.scope import Scope
+from ..dicom.uids import INVENTORY_STORAGE
+from ..host import Host, HostError, NotFound
+from . import StudyDeleted, StudyUnreadable
+
+# How often a study is read when it keeps changing meanwhile.
+ATTEMPTS = 3
+# All but what every step of Orthanc and of ours leaves as it is.
+_UNSURE = re.compile(r"[^A-Za-z0-9^._*-]")
+_LAST_UPDATE = re.compile(r"([0-9]{8})T([0-9]{6})")
+
+
+class Moved(Exception):
+    """The study changed while it was read."""
+
+
+class Strategy(Protocol):
+    """One way of asking Orthanc's index for series and instances."""
+
+    name: str
+
+    def series(self, study: str) -> list[dict[str, Any]]:
+        """The series of a study as Orthanc expands them: ID, MainDicomTags, Instances (IDs)."""
+
+    def instances(self, study: str, series: list[dict[str, Any]]) -> tuple[dict[str, list[InstanceRecord]], list[Skipped]]:
+        """Instance records by series ID, and the instances that cannot be read.
+
+        Raises:
+            Moved: the instances are no longer those that ``series`` lists.
+        """
+
+
+class IndexSource:
+    """The archive behind the plugin, a ``Source``.
+
+    Args:
+        pseudo_patient: the PatientID under which inventories themselves are kept; they are never records.
+        access: Retrieve AE Title and Retrieve URL, the same for each study.
+    """
+
+    def __init__(self, host: Host, strategy: Strategy, pseudo_patient: str, access: Attributes) -> None:
+        self._host = host
+        self._strategy = strategy
+        self._pseudo_patient = pseudo_patient
+        self._access = access
+
+    @property
+    def name(self) -> str:
+        return self._strategy.name
+
+    def studies(self, scope: Scope) -> Sequence[str]:
+        candidates = _query(scope) if self._may_search() else None
+        if candidates is None:
+            return self._host.get_json("/studies")
+        return self._host.post_json("/tools/find", {"Level": "Study", "Query": candidates, "CaseSensitive": False})
+
+    def _may_search(self) -> bool:
+        # Both limits cut the answer of /tools/find short, on some versions without a word (platform section 3).
+        limits = ("LimitFindResults", "LimitFindInstances")
+        return not any(self._host.configuration.get(limit) for limit in limits)
+
+    def read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+        for _ in range(ATTEMPTS):
+            try:
+                return self._read(study, level, scope)
+            except Moved:
+                continue
+            except NotFound:
+                if not self._exists(study):
+                    raise StudyDeleted from None
+            except HostError as error:
+                raise StudyUnreadable(str(error)) from None
+        raise StudyUnreadable(f"it changed each time while it was read, {ATTEMPTS} times")
+
+    def _exists(self, study: str) -> bool:
+        try:
+            self._host.get(f"/studies/{study}")
+        except NotFound:
+            return False
+        except HostError as error:
+            raise StudyUnreadable(str(error)) from None
+        return True
+
+    def _read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+        head = self._host.get_json(f"/studies/{study}")
+        attributes = {**head["PatientMainDicomTags"], **head["MainDicomTags"]}
+        if not scope.matches(attributes, unknown_yet="ModalitiesInStudy"):
+            return None
+        if attributes.get("PatientID") == self._pseudo_patient and self._is_inventory(study):
+            return None
+        series = self._strategy.series(study)
+        # All that is recorded is what these lists name: whatever comes later is found to differ from them.
+        now = datetime.datetime.now(datetime.timezone.utc)
+        if {entry["ID"] for entry in series} != set(head["Series"]):
+            raise Moved
+        attributes |= {
+            **self._access,
+            "ItemInventoryDateTime": now.strftime("%Y%m%d%H%M%S.%f+0000"),
+            "StudyUpdateDateTime": _update_date_time(head.get("LastUpdate", "")),
+            "ModalitiesInStudy": "\\".join(sorted({entry["MainDicomTags"].get("Modality") or "OT" for entry in series})),
+            "NumberOfStudyRelatedSeries": str(len(series)),
+            "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
+        }
+        if attributes.get("OtherPatientIDs"):
+            identifiers = attributes["OtherPatientIDs"].split("\\")
+            attributes["OtherPatientIDsSequence"] = [{"PatientID": identifier} for identifier in identifiers]
+        if not scope.matches(attributes):
+            return None
+        instances: dict[str, list[InstanceRecord]] = {}
+        skipped: list[Skipped] = []
+        if level == "INSTANCE":
+            instances, skipped = self._strategy.instances(study, series)
+        if self._last_update(study) != head.get("LastUpdate"):
+            raise Moved
+        records = [SeriesRecord(entry["ID"], entry["MainDicomTags"], instances.get(entry["ID"], [])) for entry in series]
+        return StudyRecord(study, attributes, records), skipped
+
+    def _last_update(self, study: str) -> str | None:
+        try:
+            return self._host.get(f"/studies/{study}/metadata/LastUpdate").decode("ascii")
+        except NotFound:  # Orthanc keeps none, or the study is gone
+            return None
+
+    def _is_inventory(self, study: str) -> bool:
+        """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
+        instances = self._host.get_json(f"/studies/{study}/instances")
+        return all(
+            self._host.get(f"/instances/{instance['ID']}/metadata/SopClassUid").decode("ascii") == INVENTORY_STORAGE
+            for instance in instances
+        )
+
+
+def _update_date_time(last_update: str) -> str:
+    """Orthanc's LastUpdate, which is UTC, as a DT value; empty when Orthanc keeps none."""
+    match = _LAST_UPDATE.fullmatch(last_update)
+    return f"{match[1]}{match[2]}+0000" if match else ""
+
+
+def _query(scope: Scope) -> dict[str, str] | None:
+    """A query for Orthanc that finds at least what the scope means, or None where there is nothing to ask for.
+
+    Orthanc compares without accents and before values are brought into a legal form, so every character that could
+    differ is left open, and what it finds is matched again.
+    """
+    query: dict[str, str] = {}
+    for keyword, value in scope.keys.items():
+        if keyword == "StudyInstanceUID":
+            query[keyword] = value
+        elif keyword in ("PatientID", "AccessionNumber", "PatientName"):
+            pattern = _UNSURE.sub("*", value.rstrip(" "))
+            # A longer value may have been cut to the length that its VR allows; a name has several component groups.
+            if len(pattern) >= 16 or keyword == "PatientName":
+                pattern += "*"
+            query[keyword] = f"*{pattern}" if keyword == "PatientName" else pattern
+    return query or None

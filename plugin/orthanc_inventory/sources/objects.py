@@ -1,0 +1,54 @@
+"""What the record of one stored object is made of."""
+
+from __future__ import annotations
+
+from ..dicom.records import InstanceRecord
+from ..dicom.terms import PLAIN_FILE
+from ..host import Host, NotFound
+
+
+class Objects:
+    """Makes instance records.
+
+    Args:
+        uris: whether files can be reached by a URI, relative to the Stored Instance Base URI (PS3.3 C.38.1.2.6).
+        checksums: whether to write the MD5 that Orthanc keeps.
+    """
+
+    def __init__(self, host: Host, uris: bool, checksums: bool) -> None:
+        self._host = host
+        self._uris = uris
+        self.checksums = checksums
+
+    def record(
+        self, identifier: str, tags: dict[str, str], metadata: dict[str, str], size: int | str, md5: str
+    ) -> InstanceRecord:
+        """One record, from what the index says; ``size`` in bytes and ``md5`` are those of the uncompressed file.
+
+        Raises:
+            HostError: the index lacks the transfer syntax, and the file cannot be read.
+        """
+        transfer_syntax = metadata.get("TransferSyntax") or self._transfer_syntax(identifier)
+        access: dict[str, int | str] = {
+            "FileLengthInContainer": size,
+            "StoredInstanceTransferSyntaxUID": transfer_syntax,
+        }
+        if self._uris:
+            access["FileAccessURI"] = f"./instances/{identifier}/file"
+            access["ContainerFileType"] = PLAIN_FILE
+        if md5 and self.checksums:
+            access["MACAlgorithm"] = "MD5"
+            access["MAC"] = md5
+        tags["SOPClassUID"] = metadata.get("SopClassUid") or self._sop_class(identifier)
+        tags["FileAccessSequence"] = [access]  # type: ignore[assignment]
+        return InstanceRecord(identifier, tags)
+
+    def _transfer_syntax(self, identifier: str) -> str:
+        """From the file itself: very old records lack it in the index."""
+        return self._host.get_json(f"/instances/{identifier}/header?simplify").get("TransferSyntaxUID", "")
+
+    def _sop_class(self, identifier: str) -> str:
+        try:
+            return self._host.get(f"/instances/{identifier}/content/0008-0016").decode("ascii", "replace")
+        except NotFound:
+            return ""

@@ -1,0 +1,57 @@
+"""Where the instances of an inventory are kept: in Orthanc itself, or in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from ..dicom.inventory import Inventory
+
+
+class StoreError(Exception):
+    """The store does not take an instance; the message says why and what to do."""
+
+
+class InstanceGone(Exception):
+    """The instance is no longer in the store."""
+
+
+class Run(NamedTuple):
+    """What is common to the instances of one run: the study and series under which an archive files them."""
+
+    study_uid: str
+    series_uid: str = ""
+    date: str = ""
+    time: str = ""
+    description: str = ""
+
+
+class Store(Protocol):
+    """Keeps PS3.10 files by SOP Instance UID. What is not complete is never visible."""
+
+    def check(self, size: int) -> None:
+        """Whether ``size`` more bytes can be kept without harm to anything else.
+
+        Raises:
+            StoreError
+        """
+
+    def put(self, run: Run, inventory: Inventory, file: bytes, number: int) -> str:
+        """Keeps an instance, ``file`` being its bytes, and answers Orthanc's ID of it (empty: not in Orthanc).
+
+        Raises:
+            StoreError
+        """
+
+    def read(self, run: Run, uid: str) -> Iterator[bytes | memoryview]:
+        """The bytes of the file as they were given to ``put``.
+
+        Raises:
+            InstanceGone
+        """
+
+    def present(self, run: Run, uids: Iterable[str]) -> set[str]:
+        """Those of the UIDs whose instances are still there."""
+
+    def keep_only(self, run: Run, uids: Iterable[str]) -> None:
+        """Deletes what the run has put but for these UIDs: what a crash left, or all of it."""

@@ -1,0 +1,78 @@
+"""Keeps inventories as files in a folder: nothing is stored in Orthanc."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..dicom.inventory import Inventory
+from . import InstanceGone, Run, StoreError
+
+_CHUNK = 1024 * 1024
+
+
+class DirectoryStore:
+    """One folder a run below ``folder``, one file an instance, named after their UIDs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def check(self, size: int) -> None:
+        """Nothing to ask beforehand: a full disk is told by the write, and harms nothing."""
+
+    def put(self, run: Run, inventory: Inventory, file: bytes, number: int) -> str:
+        path = self._path(run, inventory.uid)
+        unfinished = path.with_suffix(".part")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "wb") as stream:
+                stream.write(file)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.rename(unfinished, path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            raise StoreError(f"an inventory cannot be written below Inventory.StateDirectory: {error.strerror}") from None
+        return ""
+
+    def read(self, run: Run, uid: str) -> Iterator[bytes | memoryview]:
+        try:
+            stream = open(self._path(run, uid), "rb")
+        except FileNotFoundError:
+            raise InstanceGone from None
+        return _chunks(stream)
+
+    def present(self, run: Run, uids: Iterable[str]) -> set[str]:
+        return {uid for uid in uids if self._path(run, uid).exists()}
+
+    def keep_only(self, run: Run, uids: Iterable[str]) -> None:
+        folder = self._folder / run.study_uid
+        if not folder.exists():
+            return
+        kept = {self._path(run, uid) for uid in uids}
+        for path in folder.iterdir():
+            if path not in kept:
+                path.unlink()
+        if not kept:
+            folder.rmdir()
+
+    def _path(self, run: Run, uid: str) -> Path:
+        return self._folder / run.study_uid / f"{uid}.dcm"
+
+
+def _chunks(stream) -> Iterator[bytes]:  # type: ignore[no-untyped-def]
+    with stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

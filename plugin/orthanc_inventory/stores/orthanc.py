@@ -1,0 +1,122 @@
+"""Keeps inventories in Orthanc: one pseudo patient, one study a run, one series.
+
+What is stored is the inventory plus the patient, study and series attributes that Orthanc demands; what is read back is
+the inventory alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+
+from ..dicom.inventory import Inventory, plain
+from ..host import Host, HostError, NotFound
+from . import InstanceGone, Run, StoreError
+
+PSEUDO_PATIENT = "ORTHANC-INVENTORY"
+_WAY_ROUND = 'or set Inventory.StoreIn to "Directory"'
+
+
+class OrthancStore:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._patient = _identifier(PSEUDO_PATIENT)
+
+    def check(self, size: int) -> None:
+        """Orthanc makes room by deleting patients: so the room must be there before (MaximumStorageMode Recycle)."""
+        configuration = self._host.configuration
+        if configuration.get("ReadOnly"):
+            raise StoreError(f"Orthanc is ReadOnly: end that, {_WAY_ROUND}")
+        patients = configuration.get("MaximumPatientCount") or 0
+        megabytes = configuration.get("MaximumStorageSize") or 0
+        if not patients and not megabytes:
+            return
+        statistics = self._host.get_json("/statistics")
+        if patients and statistics["CountPatients"] + (not self._patient_exists()) > patients:
+            raise StoreError(f"Orthanc has reached MaximumPatientCount ({patients}): raise it, {_WAY_ROUND}")
+        # Twice the size: besides the file, Orthanc may keep a part of it as an attachment of its own.
+        if megabytes and int(statistics["TotalDiskSize"]) + 2 * size >= megabytes * 1024 * 1024:
+            raise StoreError(f"Orthanc has reached MaximumStorageSize ({megabytes} MB): raise it, {_WAY_ROUND}")
+
+    def _patient_exists(self) -> bool:
+        try:
+            self._host.get(f"/patients/{self._patient}/protected")
+        except NotFound:
+            return False
+        return True
+
+    def put(self, run: Run, inventory: Inventory, file: bytes, number: int) -> str:
+        stored = inventory.encode(
+            {
+                "PatientID": PSEUDO_PATIENT,
+                "PatientName": "Inventory",
+                "StudyInstanceUID": run.study_uid,
+                "StudyDate": run.date,
+                "StudyTime": run.time,
+                "StudyDescription": run.description,
+                "SeriesInstanceUID": run.series_uid,
+                "SeriesNumber": "1",
+                "Modality": "OT",
+                "InstanceNumber": str(number),
+            }
+        )
+        self.check(len(stored))
+        try:
+            answer = json.loads(self._host.post("/instances", stored))
+            if answer.get("Status") != "Success":
+                raise StoreError(f"Orthanc answers {answer.get('Status')} instead of storing the inventory; is there a filter?")
+            self._verify(answer["ID"], stored)
+            if self._host.get(f"/patients/{self._patient}/protected") != b"1":
+                self._host.put(f"/patients/{self._patient}/protected", b"1")
+        except HostError as error:
+            raise StoreError(f"Orthanc does not store the inventory: {error}") from None
+        return answer["ID"]
+
+    def _verify(self, identifier: str, stored: bytes) -> None:
+        """What will be read back must be what was given: IngestTranscoding or a script may have changed it."""
+        try:
+            kept = self._host.get(f"/instances/{identifier}/attachments/dicom/md5")
+            expected = hashlib.md5(stored, usedforsecurity=False).hexdigest()
+        except NotFound:  # StoreMD5ForAttachments is false
+            kept = self._host.get(f"/instances/{identifier}/attachments/dicom/size")
+            expected = str(len(stored))
+        if kept.decode("ascii") != expected:
+            self._host.delete(f"/instances/{identifier}")
+            raise StoreError(f"Orthanc changed the inventory while storing it: look at IngestTranscoding, {_WAY_ROUND}")
+
+    def read(self, run: Run, uid: str) -> Iterator[bytes | memoryview]:
+        try:
+            return plain(self._host.get(f"/instances/{_instance(run, uid)}/file"))
+        except NotFound:
+            raise InstanceGone from None
+
+    def present(self, run: Run, uids: Iterable[str]) -> set[str]:
+        identifiers = self._instances(run)
+        return {uid for uid in uids if _instance(run, uid) in identifiers}
+
+    def keep_only(self, run: Run, uids: Iterable[str]) -> None:
+        kept = {_instance(run, uid) for uid in uids}
+        for identifier in self._instances(run) - kept:
+            try:
+                self._host.delete(f"/instances/{identifier}")
+            except NotFound:
+                pass
+
+    def _instances(self, run: Run) -> set[str]:
+        """Orthanc's IDs of all that the run has put."""
+        try:
+            series = self._host.get_json(f"/studies/{_identifier(PSEUDO_PATIENT, run.study_uid)}/series")
+        except NotFound:
+            return set()
+        return {identifier for entry in series for identifier in entry["Instances"]}
+
+
+def _instance(run: Run, uid: str) -> str:
+    return _identifier(PSEUDO_PATIENT, run.study_uid, run.series_uid, uid)
+
+
+def _identifier(*parts: str) -> str:
+    """Orthanc's ID of a resource: the SHA-1 of its identifiers, joined by bars, in five groups of eight digits."""
+    digest = hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return "-".join(digest[start : start + 8] for start in range(0, 40, 8))
