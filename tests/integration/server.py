@@ -1,0 +1,238 @@
+"""A real Orthanc of its own for each test: in a temporary folder, on free ports, on the machine or in a chroot."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import requests
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PLUGIN = "/usr/share/orthanc/plugins/libOrthancPython.so"
+SCRIPT = REPOSITORY / "plugin" / "inventory_plugin.py"
+# Made by tests/run.sh.
+CACHE = Path(os.environ.get("INVENTORY_TEST_CACHE", "/var/cache/orthanc-inventory"))
+PACKAGES = CACHE / "packages"
+_PATIENCE = 60.0
+
+# Binds what a test needs into the chroot, visible to this process only, and becomes Orthanc: its process ID stays.
+_CHROOT = """
+root=$1; shift
+for folder in "$1" "$2" "$3"; do mkdir -p "$root$folder"; mount --bind "$folder" "$root$folder"; done; shift 3
+mount -t proc proc "$root/proc"
+exec chroot "$root" "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One Orthanc with its Python plugin; ``root`` is where its system lies."""
+
+    name: str
+    root: Path
+
+    def command(self, folder: Path, *arguments: str) -> list[str]:
+        if self.root == Path("/"):
+            return list(arguments)
+        folders = [str(path) for path in (folder, REPOSITORY, PACKAGES)]
+        return ["unshare", "--mount", "sh", "-euc", _CHROOT, "sh", str(self.root), *folders, *arguments]
+
+
+INSTALLATIONS = (Installation("Orthanc 1.10.1", Path("/")), Installation("Orthanc 1.12.7", CACHE / "trixie"))
+
+
+class Server:
+    """``configuration`` and ``inventory`` replace parts of Orthanc's configuration and of its section Inventory."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        folder: Path,
+        configuration: dict[str, Any] | None = None,
+        inventory: dict[str, Any] | None = None,
+        script: Path = SCRIPT,
+    ) -> None:
+        self.installation = installation
+        self.folder = folder
+        self.configuration = {
+            "Name": "TEST",
+            "StorageDirectory": str(folder / "storage"),
+            "IndexDirectory": str(folder / "storage"),
+            "Plugins": [PLUGIN],
+            "PythonScript": str(script),
+            "AuthenticationEnabled": False,
+            "RemoteAccessAllowed": False,
+            "OverwriteInstances": True,
+            "StableAge": 1,
+            "SyncStorageArea": False,
+            **(configuration or {}),
+            "Inventory": inventory or {},
+        }
+        self.state_directory = folder / "storage" / "inventory"
+        self.environment: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, wait: bool = True) -> "Server":
+        self.http_port, self.dicom_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.http_port}"
+        file = self.folder / "orthanc.json"
+        ports = {"HttpPort": self.http_port, "DicomPort": self.dicom_port}
+        file.write_text(json.dumps({**self.configuration, **ports}))
+        path = f"{REPOSITORY / 'plugin'}:{PACKAGES}"
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **self.environment}
+        with open(self.folder / "orthanc.log", "ab") as log:
+            self._process = subprocess.Popen(
+                self.installation.command(self.folder, "Orthanc", str(file)),
+                stdout=log, stderr=log, env=environment, cwd=self.folder,
+            )
+        if wait:
+            self.wait_until_ready()
+        return self
+
+    def wait_until_ready(self) -> None:
+        """Until Orthanc has started, whatever the plugin makes of its configuration."""
+        assert self._process is not None
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, f"Orthanc has ended:\n{self.log()}"
+            try:
+                answer = requests.get(f"{self.url}/inventories/status", timeout=5)
+                if "Orthanc is starting" not in answer.text:
+                    return
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"Orthanc does not answer:\n{self.log()}")
+
+    def stop(self) -> None:
+        """As an administrator would."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(_PATIENCE) == 0, self.log()
+        self._process = None
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def wait_until_dead(self) -> None:
+        """For a test whose script ends Orthanc by itself."""
+        assert self._process is not None
+        self._process.wait(_PATIENCE)
+        self._process = None
+
+    @property
+    def process_id(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def log(self) -> str:
+        return (self.folder / "orthanc.log").read_text(errors="replace")
+
+    def log_lines(self) -> list[str]:
+        """What the plugin itself wrote."""
+        return [line.split("Inventory: ", 1)[1] for line in self.log().splitlines() if "Inventory: " in line]
+
+    # Requests
+
+    def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        return requests.request(method, self.url + path, timeout=_PATIENCE, **arguments)
+
+    def get(self, path: str) -> Any:
+        answer = self.request("GET", path)
+        assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def post(self, path: str, body: Any = None) -> Any:
+        answer = self.request("POST", path, data=b"" if body is None else json.dumps(body))
+        assert answer.status_code == 200, f"POST {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def delete(self, path: str) -> None:
+        assert self.request("DELETE", path).status_code == 200
+
+    def store(self, *files: bytes) -> list[str]:
+        """Puts files into the archive and answers Orthanc's IDs of them."""
+        with requests.Session() as session:
+            return [session.post(f"{self.url}/instances", data=file, timeout=_PATIENCE).json()["ID"] for file in files]
+
+    def error(self, method: str, path: str, status: int, **arguments: Any) -> str:
+        """The message of a request that is refused, after a look at the error body and at Orthanc."""
+        answer = self.request(method, path, **arguments)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+        body = json.loads(answer.content)
+        expected = {"HttpError", "HttpStatus", "Message", "Method", "OrthancError", "OrthancStatus", "Uri", "Details"}
+        assert set(body) == expected and body["HttpStatus"] == status and body["Method"] == method
+        assert "\n" not in body["Message"]
+        assert self.request("GET", "/system").status_code == 200
+        return body["Message"]
+
+    # Inventories
+
+    def begin(self, **body: Any) -> str:
+        return self.post("/inventories", body)["ID"]
+
+    def transaction(self, uid: str) -> dict[str, Any]:
+        return self.get(f"/inventories/transactions/{uid}")
+
+    def wait_for(self, uid: str, *states: str) -> dict[str, Any]:
+        """The transaction once it is in one of the states; by default, once it is over."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            transaction = self.transaction(uid)
+            if transaction["State"] in (states or ("Success", "Failure")):
+                return transaction
+            time.sleep(0.02)
+        raise AssertionError(f"still {transaction['State']}: {transaction}\n{self.log()}")
+
+    def wait_until(self, uid: str, **at_least: int) -> dict[str, Any]:
+        """The transaction once its numbers have grown to these."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            transaction = self.transaction(uid)
+            if all(transaction[name] >= number for name, number in at_least.items()):
+                return transaction
+            time.sleep(0.01)
+        raise AssertionError(f"never came to {at_least}: {transaction}\n{self.log()}")
+
+    def make(self, **body: Any) -> dict[str, Any]:
+        """Makes an inventory and answers its summary."""
+        transaction = self.post("/inventories", {**body, "Synchronous": True})
+        assert transaction["State"] == "Success", transaction
+        return self.get(f"/inventories/{transaction['SOPInstanceUID']}")
+
+    def file(self, uid: str) -> pydicom.Dataset:
+        answer = self.request("GET", f"/inventories/{uid}/file")
+        assert answer.status_code == 200, answer.text
+        return pydicom.dcmread(BytesIO(answer.content))
+
+    def studies(self, summary: dict[str, Any]) -> list[pydicom.Dataset]:
+        """The study records of a whole tree."""
+        return [study for uid in summary["InstanceUIDs"] for study in self.file(uid).InventoriedStudiesSequence]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def object_uids(studies: list[pydicom.Dataset]) -> list[tuple[str, str, str, str]]:
+    """Patient ID, study, series and SOP Instance UID of each instance record, sorted."""
+    return sorted(
+        (study.PatientID or "", study.StudyInstanceUID, series.SeriesInstanceUID, instance.SOPInstanceUID)
+        for study in studies
+        for series in study.InventoriedSeriesSequence
+        for instance in series.InventoriedInstancesSequence
+    )
