@@ -29,6 +29,8 @@ _ERRORS = {
 _NOT_FOUND = (17, 7)
 # What cannot stream is held in memory as a whole, so its size is limited (bytes).
 _LARGEST_ANSWER_IN_MEMORY = 256 * 1024 * 1024
+# Plugin 5.0 lets go of REST callbacks without Python's lock when Orthanc stops, and crashes if that was the last reference.
+_CALLBACKS: list[Callable[..., None]] = []
 
 
 class HostError(Exception):
@@ -165,6 +167,7 @@ class Host:
                 self.log_error(f"{method} {pattern}: {describe(error)}")
                 self._answer_error(output, method, uri, 500, "internal error; the log of Orthanc has its kind")
 
+        _CALLBACKS.append(callback)
         self._orthanc.RegisterRestCallback(pattern, callback)
 
     def _answer(self, output: Any, answer: Answer) -> None:

@@ -113,6 +113,16 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(f"Orthanc does not answer:\n{self.log()}")
 
+    def reset(self) -> None:
+        """Orthanc takes itself apart and starts anew in the same process, some time after its answer."""
+        before = self.log().count("is ready")
+        self.post("/tools/reset")
+        deadline = time.monotonic() + _PATIENCE
+        while self.log().count("is ready") == before:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+        self.wait_until_ready()
+
     def stop(self) -> None:
         """As an administrator would."""
         assert self._process is not None

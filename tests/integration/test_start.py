@@ -129,8 +129,7 @@ def test_reset_in_the_middle_of_a_run_is_survived(make_server: Callable[..., Ser
     for _ in range(3):
         uid = server.begin()
         server.wait_until(uid, Studies=3)
-        server.post("/tools/reset")
-        server.wait_until_ready()
+        server.reset()
         transaction = server.wait_for(uid)
         assert transaction["State"] == "Success" and transaction["Studies"] == 20
         summary = server.get(f"/inventories/{transaction['SOPInstanceUID']}")
