@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs them; arguments go to pytest. Needs root, as it installs packages and uses chroot.
+set -euo pipefail
+
+repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+. "$repository/orthanc-config/install.sh"
+
+# Debian 13 with its Orthanc and the plugin's Python packages are kept here for the next time.
+export INVENTORY_TEST_CACHE="${INVENTORY_TEST_CACHE:-/var/cache/orthanc-inventory}"
+chroot_folder="$INVENTORY_TEST_CACHE/trixie"
+packages="$INVENTORY_TEST_CACHE/packages"
+
+# Debian 13 from where this machine has its own packages, by its own way to the network.
+make_chroot() {
+  [ ! -e "$INVENTORY_TEST_CACHE/trixie.complete" ] || return 0
+  echo "Making a chroot of Debian 13 with Orthanc"
+  local log mirror
+  log="$(mktemp)"
+  mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -1)"
+  rm -rf "$chroot_folder"
+  mkdir -p "$INVENTORY_TEST_CACHE"
+  if ! {
+    debootstrap --variant=minbase trixie "$chroot_folder" "${mirror:-http://deb.debian.org/debian/}" &&
+      cp /etc/resolv.conf "$chroot_folder/etc/" &&
+      apt-config dump | grep -E '^Acquire::(https?::|Check-)' >"$chroot_folder/etc/apt/apt.conf.d/00network" &&
+      forbid_services "$chroot_folder" &&
+      chroot "$chroot_folder" apt-get -o Acquire::Retries=3 update &&
+      DEBIAN_FRONTEND=noninteractive chroot "$chroot_folder" \
+        apt-get -o Acquire::Retries=3 --yes --no-install-recommends install orthanc orthanc-python
+  } >"$log" 2>&1; then
+    tail -3 "$log" >&2
+    fail "the chroot of Debian 13 cannot be made; is there a network? All it said: $log"
+  fi
+  rm -f "$log"
+  touch "$INVENTORY_TEST_CACHE/trixie.complete"
+}
+
+# The plugin's own dependencies in a folder that any Python can use: they hold no compiled code.
+copy_packages() {
+  local fingerprint log
+  fingerprint="$(sha256sum <"$repository/setup.cfg")"
+  log="$(mktemp)"
+  [ "$(cat "$packages/complete" 2>/dev/null)" != "$fingerprint" ] || return 0
+  rm -rf "$packages"
+  # shellcheck disable=SC2046
+  "$repository/.venv/bin/pip" install --disable-pip-version-check --target "$packages" $(requirements) >"$log" 2>&1 ||
+    fail "pip cannot install the plugin's dependencies; is there a network? All it said: $log"
+  rm -f "$log"
+  echo "$fingerprint" >"$packages/complete"
+}
+
+requirements() {
+  "$repository/.venv/bin/python" -c '
+import configparser, sys
+file = configparser.ConfigParser()
+file.read(sys.argv[1])
+print(file["options"]["install_requires"])' "$repository/setup.cfg"
+}
+
+[ "$(id -u)" = 0 ] || fail "run this as root: it installs packages and starts Orthanc in a chroot"
+install_packages orthanc orthanc-python python3-venv dcmtk debootstrap curl
+make_environment "[tests]"
+make_chroot
+copy_packages
+
+cd "$repository"
+exec .venv/bin/python -m pytest "$@"
