@@ -39,6 +39,9 @@ from .stores.orthanc import PSEUDO_PATIENT, OrthancStore
 # Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
 _WITHOUT_EFFECT = ("Retention", "Schedules", "Dimse", "MaximumImportSize", "DicomWeb")
 
+# The room that a store must have for a run to begin (bytes); each instance is checked again before it is put there.
+_SMALL = 64 * 1024
+
 
 def register(orthanc: Any, on_change: Callable[[int, int, str], None] | None = None) -> None:
     """Adds the inventory to an Orthanc.
@@ -116,7 +119,7 @@ class Plugin:
             return Producer(transaction, source, store, journal, settings, interrupted, host.log, measure)
 
         runs = Runs(
-            journal, make_producer, lambda: store.check(0), configuration["MaximumPendingRuns"], host.log, measure
+            journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure
         )
         self._runs = runs
         catalogue.finish_deletions()

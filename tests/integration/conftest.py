@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
+from . import archive
 from .server import INSTALLATIONS, Installation, Server
 
 
-@pytest.fixture(params=INSTALLATIONS, ids=lambda installation: installation.name.replace(" ", "-"))
+def _name(installation: Installation) -> str:
+    return installation.name.replace(" ", "-")
+
+
+@pytest.fixture(params=INSTALLATIONS, ids=_name)
 def installation(request: pytest.FixtureRequest) -> Installation:
     return request.param
 
@@ -34,3 +39,12 @@ def make_server(installation: Installation, tmp_path: Path) -> Iterator[Callable
 def server(make_server: Callable[..., Server]) -> Server:
     """An empty Orthanc that runs with the default configuration."""
     return make_server().start()
+
+
+@pytest.fixture(scope="module", params=INSTALLATIONS, ids=_name)
+def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One Orthanc for all tests of a module that only read: three patients, CT, the third with MR too."""
+    server = Server(request.param, tmp_path_factory.mktemp("shared")).start()
+    server.store(*archive.files(3), archive.file(3, 1, 2, 1))
+    yield server
+    server.kill()

@@ -50,6 +50,8 @@ class Scope:
                 raise InvalidScope(f"Scope.{keyword} cannot be matched; allowed keys: {', '.join(KEYS)}")
             if not isinstance(value, str) or not value.strip(" "):
                 raise InvalidScope(f"Scope.{keyword} must be text, and not empty; leave the key out to match everything")
+            if value == '""':
+                raise InvalidScope(f"Scope.{keyword}: matching of empty values is not possible")
             _check(keyword, KEYS[keyword], value)
         return cls(dict(keys))
 

@@ -41,7 +41,7 @@ class OrthancStore:
 
     def _patient_exists(self) -> bool:
         try:
-            self._host.get(f"/patients/{self._patient}/protected")
+            self._host.get(f"/patients/{self._patient}")
         except NotFound:
             return False
         return True
