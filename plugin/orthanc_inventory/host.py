@@ -19,7 +19,6 @@ _ERRORS = {
     400: "BAD_REQUEST",
     403: "UNAUTHORIZED",
     404: "UNKNOWN_RESOURCE",
-    405: "BAD_REQUEST",
     409: "BAD_SEQUENCE_OF_CALLS",
     413: "BAD_REQUEST",
     500: "INTERNAL_ERROR",
@@ -51,6 +50,14 @@ class RestError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class MethodNotAllowed(Exception):
+    """The path exists, but not for this method; ``allowed`` are those for which it does."""
+
+    def __init__(self, allowed: list[str]) -> None:
+        super().__init__(", ".join(allowed))
+        self.allowed = allowed
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,9 @@ class Host:
                     Request(method, uri, request.get("get", {}), request.get("headers", {}), request.get("body", b""))
                 )
                 self._answer(output, answer)
+            except MethodNotAllowed as error:
+                # Orthanc's own answer, without a body: it drops the connection at any other way to say 405.
+                output.SendMethodNotAllowed(",".join(error.allowed))
             except RestError as error:
                 self._answer_error(output, method, uri, error.status, str(error))
             except Exception as error:  # a defect must not reach the client as a stack trace, with data in it

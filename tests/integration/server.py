@@ -27,7 +27,7 @@ _PATIENCE = 60.0
 # Binds what a test needs into the chroot, visible to this process only, and becomes Orthanc: its process ID stays.
 _CHROOT = """
 root=$1; shift
-for folder in "$1" "$2" "$3"; do mkdir -p "$root$folder"; mount --bind "$folder" "$root$folder"; done; shift 3
+for folder in "$1" "$2" "$3"; do mkdir -p "$root$folder"; mount --rbind "$folder" "$root$folder"; done; shift 3
 mount -t proc proc "$root/proc"
 exec chroot "$root" "$@"
 """

@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
-from ...host import Answer, Request, RestError
+from ...host import Answer, MethodNotAllowed, Request, RestError
 
 _LARGEST_BODY = 1024 * 1024
+# Levels of objects and lists in a body. Orthanc's threads have small stacks, which deep nesting would overflow.
+_DEEPEST_BODY = 32
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _PARAMETERS = {"{uid}": "([0-9.]+)", "{ID}": "([0-9.]+)"}
 
 
@@ -37,7 +40,7 @@ class Router:
         self._patterns = [(re.compile(_expression(route.path)), route) for route in routes]
 
     def serve(self, request: Request) -> Answer:
-        """Raises: RestError."""
+        """Raises: RestError, MethodNotAllowed."""
         self._check_user(request)
         if request.method != "GET":
             _check_same_site(request)
@@ -47,8 +50,7 @@ class Router:
             if route.method == request.method:
                 return route.serve(request, *match.groups())
         if matches:
-            allowed = ", ".join(sorted({route.method for _, route in matches}))
-            raise RestError(405, f"{request.method} is not possible here; allowed: {allowed}")
+            raise MethodNotAllowed(sorted({route.method for _, route in matches}))
         raise RestError(404, "there is no such route; the README lists them all")
 
     def _check_user(self, request: Request) -> None:
@@ -94,8 +96,10 @@ def json_body(request: Request, allowed: Mapping[str, type | tuple[type, ...]]) 
     if len(request.body) > _LARGEST_BODY:
         raise RestError(413, f"the body is larger than {_LARGEST_BODY} bytes")
     try:
-        body = json.loads(request.body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        text = request.body.decode()
+        _check_depth(text)
+        body = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError:
         raise RestError(400, "the body must be JSON in UTF-8") from None
     if not isinstance(body, dict):
         raise RestError(400, f"the body must be a JSON object; allowed keys: {', '.join(allowed)}")
@@ -107,6 +111,14 @@ def json_body(request: Request, allowed: Mapping[str, type | tuple[type, ...]]) 
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in _tuple(types) and types is not object):
             raise RestError(400, f"{key} must be {' or '.join(_WORDS[kind] for kind in _tuple(types))}")
     return body
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for bracket in re.findall(r"[][{}]", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _DEEPEST_BODY:
+            raise RestError(400, f"the body must be JSON of at most {_DEEPEST_BODY} levels")
 
 
 def _refuse_constant(name: str) -> None:
