@@ -26,7 +26,7 @@ def make_server(installation: Installation, tmp_path: Path) -> Iterator[Callable
 
     def make(**arguments: Any) -> Server:
         folder = tmp_path / f"orthanc{len(servers)}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         servers.append(Server(installation, folder, **arguments))
         return servers[-1]
 

@@ -14,7 +14,7 @@ from .server import Server, object_uids
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB, in the folder of the first server of the test."""
+    """A disk of 1 MB, in the folder of the test's server."""
     folder = tmp_path / "orthanc0" / "small"
     folder.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
@@ -25,10 +25,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def fill(disk: Path, leave: int) -> Path:
     """Takes all room but ``leave`` bytes."""
     file = disk / "filling"
-    with open(file, "wb") as stream:
+    with open(file, "wb", buffering=0) as stream:
         try:
             while stream.write(bytes(4096)):
-                stream.flush()
+                pass
         except OSError:
             pass
     size = file.stat().st_size
