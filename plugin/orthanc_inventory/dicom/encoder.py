@@ -105,8 +105,8 @@ class ItemEncoder:
     def _plan(self, shape: tuple[str, ...]) -> _Plan:
         missing = {keyword: "" for keyword in self._required if keyword not in shape}
         present = [keyword for keyword in self._rows if keyword in shape or keyword in missing]
-        getter = itemgetter(*present)
-        values = getter if len(present) > 1 else lambda record: (getter(record),)
+        # One keyword gives a bare value and none is an error, where a tuple is wanted.
+        values = itemgetter(*present) if len(present) > 1 else lambda record: tuple(record[keyword] for keyword in present)
         if len(self._plans) >= _REMEMBERED:
             self._plans.clear()
         self._plans[shape] = plan = values, [self._encoders[keyword] for keyword in present], missing
@@ -141,7 +141,6 @@ class ItemEncoder:
         padding = b"\0" if row.vr == "UI" else b" "
         corrections = self._corrections
         multiple, vr, default = row.multiple, row.vr, row.default
-
         fits = FITTING[vr].fullmatch if vr in FITTING else None
 
         def encode(value: str) -> bytes:

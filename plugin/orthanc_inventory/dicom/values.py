@@ -49,6 +49,7 @@ def _code_string(value: str) -> str:
 
 
 def _uid(value: str) -> str:
+    """Also with a zero in front of a component, which the standard forbids: the object has that name and no other."""
     return value if _UID.fullmatch(value) else ""
 
 
@@ -91,7 +92,7 @@ def _decimal_string(value: str) -> str:
 
 
 def _application_entity(value: str) -> str:
-    return re.sub(r"[^ -~]|\\", "_", value.strip(" "))[:16]
+    return re.sub(r"[^ -~]|\\", "_", value.strip(" "))[:16].rstrip(" ")
 
 
 def _uri(value: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ...host import Answer, Request, RestError
 from ...production.catalogue import Catalogue
 from ...production.journal import KeptInventory
