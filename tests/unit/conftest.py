@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orthanc_inventory.dicom.uids import new_uid
+from orthanc_inventory.production.journal import Journal
+from orthanc_inventory.production.producer import Producer, Settings
+from orthanc_inventory.production.transaction import Transaction, utc_now
+
+from .memory import MemorySource, MemoryStore
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def add_transaction(journal: Journal) -> Callable[..., Transaction]:
+    """A new transaction that is in the journal."""
+
+    def add(level: str = "INSTANCE", **fields: Any) -> Transaction:
+        transaction = Transaction(new_uid(), level, creation_time=utc_now(), **fields)
+        journal.add(transaction)
+        return transaction
+
+    return add
+
+
+@pytest.fixture
+def make_producer(journal: Journal) -> Callable[..., Producer]:
+    def make(transaction: Transaction, source: MemorySource, store: MemoryStore, **settings: Any) -> Producer:
+        attributes = {
+            "Manufacturer": "orthanc-inventory",
+            "StudyAccessEndPointsSequence": [
+                {"RetrieveAETitle": "ORTHANC", "StoredInstanceBaseURI": "http://127.0.0.1:8042/"}
+            ],
+            "InventoryAccessEndPointsSequence": [{"StoredInstanceBaseURI": "http://127.0.0.1:8042/"}],
+        }
+        chosen: dict[str, Any] = {
+            "store": "Memory", "records_per_instance": 50_000, "identifying": True, "throttle": 0.0,
+            "timezone": "+0100", "attributes": attributes,
+            "reference_access": {"FileAccessURI": "./inventories/{uid}/file", "ContainerFileType": "DICOM"},
+            **settings,
+        }
+        interrupted = chosen.pop("interrupted", threading.Event())
+        log = chosen.pop("log", lambda line: None)
+        return Producer(
+            transaction, source, store, journal, Settings(**chosen), interrupted, log, lambda: None
+        )
+
+    return make
