@@ -19,7 +19,8 @@ from .values import FITTING, legal_value, without_padding
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _LENGTH_32 = Struct("<I").pack
-_SHORT_LENGTHS = [length.to_bytes(2, "little") for length in range(1025)]
+# Headers of values up to this length (bytes) are made beforehand.
+_SHORT = 256
 _LONG_FORM = frozenset({"OB", "SQ", "UC", "UN", "UR", "UT", "UV"})
 _INTEGERS = {"US": Struct("<H"), "UL": Struct("<I"), "UV": Struct("<Q")}
 # These differ from one object to the next: remembering them would only cost.
@@ -66,6 +67,14 @@ def element_header(tag: int, vr: str, length: int) -> bytes:
     if vr in _LONG_FORM:
         return head + b"\0\0" + _LENGTH_32(length)
     return head + length.to_bytes(2, "little")
+
+
+def _short_headers(row: Attribute) -> list[bytes]:
+    return [element_header(row.tag, row.vr, length) for length in range(_SHORT)]
+
+
+def _nothing_fits(value: str) -> None:
+    """For a VR whose values are always looked at closely."""
 
 
 class ItemEncoder:
@@ -135,16 +144,15 @@ class ItemEncoder:
         return b"" if row.type in ("1C", "3") else element_header(row.tag, row.vr, 0)
 
     def _text(self, row: Attribute) -> Encode:
-        head = element_header(row.tag, row.vr, 0)
-        long_form = row.vr in _LONG_FORM
-        head = head[:-4] if long_form else head[:-2]
+        heads = _short_headers(row)
+        longest = 0xFFFFFFFE if row.vr in _LONG_FORM else 0xFFFE
         padding = b"\0" if row.vr == "UI" else b" "
         corrections = self._corrections
         multiple, vr, default = row.multiple, row.vr, row.default
-        fits = FITTING[vr].fullmatch if vr in FITTING else None
+        fits = FITTING[vr].fullmatch if vr in FITTING else _nothing_fits
 
         def encode(value: str) -> bytes:
-            if fits and fits(value):
+            if fits(value):
                 legal = value
             else:
                 given = without_padding(value)
@@ -157,14 +165,12 @@ class ItemEncoder:
             if len(encoded) & 1:
                 encoded += padding
             length = len(encoded)
-            if long_form:
-                return head + _LENGTH_32(length) + encoded
-            if length <= 1024:
-                return head + _SHORT_LENGTHS[length] + encoded
-            if length > 65534:
+            if length < _SHORT:
+                return heads[length] + encoded
+            if length > longest:
                 corrections.count += 1
                 return self._empty(row)
-            return head + length.to_bytes(2, "little") + encoded
+            return element_header(row.tag, vr, length) + encoded
 
         return encode
 
@@ -184,7 +190,7 @@ class ItemEncoder:
         return encode
 
     def _bytes(self, row: Attribute) -> Encode:
-        head = element_header(row.tag, row.vr, 0)[:-4]
+        heads = _short_headers(row)
 
         def encode(value: str) -> bytes:
             try:
@@ -194,8 +200,10 @@ class ItemEncoder:
                 content = b""
             if not content:
                 return self._empty(row)
-            content += b"\0" * (len(content) & 1)
-            return head + _LENGTH_32(len(content)) + content
+            if len(content) & 1:
+                content += b"\0"
+            length = len(content)
+            return (heads[length] if length < _SHORT else element_header(row.tag, row.vr, length)) + content
 
         return encode
 
@@ -210,7 +218,7 @@ class ItemEncoder:
         item = ItemEncoder(row.items, self._corrections, self._identifying).item
 
         def encode_records(value: list[Attributes]) -> bytes:
-            content = b"".join([item(record) for record in value])
+            content = item(value[0]) if len(value) == 1 else b"".join(map(item, value))
             return head + _LENGTH_32(len(content)) + content
 
         return encode_records

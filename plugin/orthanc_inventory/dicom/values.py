@@ -14,7 +14,7 @@ from collections.abc import Callable
 _FORBIDDEN = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 _FORBIDDEN_IN_LINE = re.compile(f"[{_FORBIDDEN}]")
 _FORBIDDEN_IN_TEXT = re.compile(f"(?![\t\n\f\r])[{_FORBIDDEN}]")
-_UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(?:\.[0-9]+)*", re.ASCII)
+_UID = re.compile(r"(?=.{1,64}\Z)[0-9]++(?:\.[0-9]++)*+", re.ASCII)
 _DATE = re.compile(r"([0-9]{4})([-./]?)([0-9]{2})\2([0-9]{2})", re.ASCII)
 _TIME = re.compile(r"([01][0-9]|2[0-3])(?::?([0-5][0-9])(?::?([0-5][0-9]|60)(?:\.([0-9]+))?)?)?", re.ASCII)
 _DATE_TIME = re.compile(
@@ -24,7 +24,7 @@ _DATE_TIME = re.compile(
 )
 _INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
-_URI = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.ASCII)
+_URI = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]++", re.ASCII)
 
 
 def _line(length: int) -> Callable[[str], str]:

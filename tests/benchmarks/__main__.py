@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import sys
+
+from ..integration.server import INSTALLATIONS
+from . import encoder, orthanc
+
+
+def main() -> None:
+    sizes = [int(argument) for argument in sys.argv[1:]] or [20_000, 100_000]
+    rows: list[tuple[str, ...]] = [("Where", "What", "Figure", "To reach"), ("---",) * 4]
+    ours, peer = encoder.measure()
+    rows.append(("encoder", f"against pydicom, {ours:.1f} and {peer:.0f} µs an instance", f"{peer / ours:.0f} times", "50 or more"))
+    for installation in INSTALLATIONS:
+        rows += orthanc.table_rows(installation.name, [orthanc.measure(installation, size) for size in sizes])
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+main()

@@ -1,0 +1,175 @@
+"""Measures one archive of one Orthanc: raw rates, whole runs, memory, and how long others wait meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import requests
+
+from ..integration.server import Installation, Server
+from . import archive
+
+ROUNDS = 3
+_SCRIPT = Path(__file__).with_name("script.py")
+_INVENTORY = {"FileAccess": {"BaseUri": "http://127.0.0.1:8042/"}}
+# PatientID under which inventories are kept in Orthanc.
+_PSEUDO_PATIENT = {"Level": "Patient", "Query": {"PatientID": "ORTHANC-INVENTORY"}}
+
+
+@dataclass
+class Measurement:
+    """Seconds, but for ``memory``, by which Orthanc grew in a run (bytes). Medians, of the waiting times the longest."""
+
+    instances: int
+    read: float
+    directory: float
+    memory: int
+    ingest: float
+    orthanc: float
+    first_status: float
+    system: float
+
+
+def measure(installation: Installation, instances: int) -> Measurement:
+    archive.fill(installation, instances)
+    with _server(installation, instances, "Directory") as server:
+        _raw_read(server, instances)  # warms up
+        memory = 0
+        reads, runs = [], []
+        for _ in range(ROUNDS):
+            reads.append(_raw_read(server, instances))
+            run = _run(server, instances)
+            runs.append(run)
+            memory = max(memory, run.memory)
+        first_status = max(_first_status(server) for _ in range(ROUNDS))
+    with _server(installation, instances, "Orthanc") as server:
+        stored, ingests = [], []
+        for _ in range(ROUNDS):
+            stored.append(_run(server, instances, keep=True))
+            ingests.append(_raw_ingest(server))
+    return Measurement(
+        instances,
+        median(reads),
+        median(run.seconds for run in runs),
+        memory,
+        median(ingests),
+        median(run.seconds for run in stored),
+        first_status,
+        max(run.system for run in runs + stored),
+    )
+
+
+@dataclass
+class _Run:
+    seconds: float
+    memory: int
+    system: float
+
+
+@contextmanager
+def _server(installation: Installation, instances: int, store: str) -> Iterator[Server]:
+    folder = archive.folder(installation, instances)
+    shutil.rmtree(folder / "storage" / "inventory", ignore_errors=True)
+    server = Server(installation, folder, inventory={**_INVENTORY, "StoreIn": store}, script=_SCRIPT)
+    try:
+        server.start()
+        _delete_inventories(server)
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+
+
+def _raw_read(server: Server, instances: int) -> float:
+    answer = requests.get(f"{server.url}/benchmark/read", timeout=600).json()
+    assert answer["Instances"] == instances
+    return answer["Seconds"]
+
+
+def _run(server: Server, instances: int, keep: bool = False) -> _Run:
+    process = Path(f"/proc/{server.process_id}")
+    (process / "clear_refs").write_text("5")  # forgets the peak
+    before = _status(process, "VmRSS")
+    done = threading.Event()
+    waits: list[float] = []
+    probe = threading.Thread(target=_probe, args=(server.url, done, waits))
+    probe.start()
+    start = time.perf_counter()
+    transaction = requests.post(f"{server.url}/inventories", json={"Synchronous": True}, timeout=600).json()
+    seconds = time.perf_counter() - start
+    done.set()
+    probe.join()
+    assert transaction["State"] == "Success" and transaction["Instances"] == instances, transaction
+    memory = _status(process, "VmHWM") - before
+    if not keep:
+        server.delete(f"/inventories/{transaction['SOPInstanceUID']}")
+    return _Run(seconds, memory, max(waits))
+
+
+def _first_status(server: Server) -> float:
+    """Until a request for a run was followed by a first answer about it; the run is cancelled then."""
+    start = time.perf_counter()
+    uid = server.begin()
+    server.transaction(uid)
+    seconds = time.perf_counter() - start
+    server.post(f"/inventories/transactions/{uid}/cancel")
+    return seconds
+
+
+def _probe(url: str, done: threading.Event, waits: list[float]) -> None:
+    with requests.Session() as session:
+        while not done.wait(0.02):
+            start = time.perf_counter()
+            session.get(f"{url}/system", timeout=60).raise_for_status()
+            waits.append(time.perf_counter() - start)
+
+
+def _status(process: Path, name: str) -> int:
+    line = next(line for line in (process / "status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) * 1024
+
+
+def _raw_ingest(server: Server) -> float:
+    """Takes the stored files of the inventory out of Orthanc, then gives them to it again."""
+    folder = server.folder / "leaves"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    query = {"Level": "Instance", "Query": {"PatientID": "ORTHANC-INVENTORY"}}
+    for identifier in server.post("/tools/find", query):
+        (folder / identifier).write_bytes(server.request("GET", f"/instances/{identifier}/file").content)
+    _delete_inventories(server)
+    seconds = server.post("/benchmark/ingest", str(folder))["Seconds"]
+    _delete_inventories(server)
+    shutil.rmtree(folder)
+    return seconds
+
+
+def _delete_inventories(server: Server) -> None:
+    for uid in server.get("/inventories"):
+        server.delete(f"/inventories/{uid}")
+    for patient in server.post("/tools/find", _PSEUDO_PATIENT):
+        server.delete(f"/patients/{patient}")
+
+
+def table_rows(name: str, measured: list[Measurement]) -> Iterator[tuple[Any, ...]]:
+    """Rows of the table: what, at which size, figure, and what it is to be."""
+    for entry in measured:
+        place = f"{name}, {entry.instances:,} instances"
+        yield place, "raw read", f"{entry.instances / entry.read:,.0f} instances/s", ""
+        yield place, "raw ingest of the leaves", f"{entry.ingest / entry.read:.1%} of the raw read's time", ""
+        yield place, "StoreIn Directory against raw read", f"{entry.read / entry.directory:.2f}", "0.90 or more"
+        yield place, "StoreIn Orthanc against raw read + ingest", f"{(entry.read + entry.ingest) / entry.orthanc:.2f}", "0.90 or more"
+        yield place, "first status after the POST", f"{entry.first_status * 1000:.0f} ms", "1000 ms or less"
+        yield place, "longest answer of /system", f"{entry.system * 1000:.0f} ms", "100 ms or less"
+        yield place, "growth of Orthanc in a run", f"{entry.memory / 1e6:.1f} MB", ""
+    if len(measured) > 1:
+        growth = (measured[-1].memory - measured[0].memory) / 1e6
+        yield name, "growth at the largest against the smallest", f"{growth:+.1f} MB", "20 MB or less"

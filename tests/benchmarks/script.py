@@ -1,0 +1,68 @@
+"""The PythonScript of the benchmark: the plugin, and routes that do nothing but what cannot be avoided."""
+
+import json
+import time
+from pathlib import Path
+
+import orthanc
+
+from orthanc_inventory.plugin import register
+
+PAGE = 1000
+get, post, loads = orthanc.RestApiGet, orthanc.RestApiPost, json.loads
+
+
+def walk(study):
+    """The same requests as for a record, each answer decoded, nothing made of it."""
+    loads(get(f"/studies/{study}"))
+    count = 0
+    for series in loads(get(f"/studies/{study}/series")):
+        for instance in loads(get(f"/series/{series['ID']}/instances")):
+            loads(get(f"/instances/{instance['ID']}/metadata?expand"))
+            get(f"/instances/{instance['ID']}/attachments/dicom/md5")
+            count += 1
+    get(f"/studies/{study}/metadata/LastUpdate")
+    return count
+
+
+def find(study):
+    loads(get(f"/studies/{study}"))
+    pages("Series", study, ["MainDicomTags", "Children"], "SeriesInstanceUID")
+    count = pages("Instance", study, ["MainDicomTags", "Metadata", "Attachments", "Parent"], "SOPInstanceUID")
+    get(f"/studies/{study}/metadata/LastUpdate")
+    return count
+
+
+def pages(level, study, content, key):
+    count = 0
+    while True:
+        found = loads(post("/tools/find", json.dumps({
+            "Level": level, "Query": {}, "ParentStudy": study, "ResponseContent": content, "Limit": PAGE, "Since": count,
+            "OrderBy": [{"Type": "DicomTag", "Key": key, "Direction": "ASC"}],
+        })))
+        count += len(found)
+        if len(found) < PAGE:
+            return count
+
+
+def read(output, uri, **request):
+    extended = loads(get("/system")).get("Capabilities", {}).get("HasExtendedFind", False)
+    strategy = find if extended else walk
+    start = time.perf_counter()
+    count = sum(map(strategy, loads(get("/studies"))))
+    output.AnswerBuffer(json.dumps({"Instances": count, "Seconds": time.perf_counter() - start}), "application/json")
+
+
+def ingest(output, uri, **request):
+    seconds = 0.0
+    for path in sorted(Path(loads(request["body"])).iterdir()):
+        content = path.read_bytes()
+        start = time.perf_counter()
+        post("/instances", content)
+        seconds += time.perf_counter() - start
+    output.AnswerBuffer(json.dumps({"Seconds": seconds}), "application/json")
+
+
+register(orthanc)
+orthanc.RegisterRestCallback("/benchmark/read", read)
+orthanc.RegisterRestCallback("/benchmark/ingest", ingest)
