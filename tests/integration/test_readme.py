@@ -1,0 +1,91 @@
+"""What the README says is so: its examples run, and its tables are those of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from orthanc_inventory.config import KEYS, Key
+from orthanc_inventory.production.catalogue import Catalogue
+from orthanc_inventory.production.journal import Journal
+from orthanc_inventory.production.runs import Runs
+from orthanc_inventory.services.rest.inventories import InventoryRoutes
+from orthanc_inventory.services.rest.status import StatusRoutes
+from orthanc_inventory.services.rest.transactions import TransactionRoutes
+
+from . import archive
+from .server import REPOSITORY, Server
+
+README = (REPOSITORY / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_examples_of_the_routes_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    # Slow enough for a run to be there still when the example cancels it.
+    server = make_server(inventory={"ThrottleDelay": 100}).start()
+    server.store(*archive.files(10))
+    examples = "\n".join(blocks(section("Routes"), "sh")).replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
+    assert examples.count("curl") == 12
+    script = f'curl() {{ command curl --silent --show-error --fail-with-body "$@"; }}\n{examples}'
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
+    assert '"TransactionStatus": "CANCELED"' in done.stdout.replace('":"', '": "') and "InventoryCompletionStatus" in done.stdout
+    assert (tmp_path / "inventory.dcm").stat().st_size > 1000
+
+
+def test_the_example_of_an_own_script_runs(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    [example] = blocks(section("In your own Orthanc"), "python")
+    # In the folder that Orthanc sees, see make_server.
+    folder = tmp_path / "orthanc0"
+    folder.mkdir()
+    script = folder / "own.py"
+    script.write_text(example.replace("    ...  # your own work", f'    open({str(folder / "changes")!r}, "a").write(resource)'))
+    server = make_server(script=script).start()
+    [identifier] = server.store(archive.file(1, 1))
+    assert server.make()["Instances"] == 1
+    assert identifier in (folder / "changes").read_text()
+
+
+def test_the_table_of_the_configuration_is_that_of_the_code() -> None:
+    def defaults(keys: Any, above: str = "") -> Iterator[tuple[str, str]]:
+        for name, key in keys.items():
+            if isinstance(key, Key):
+                yield above + name, f"`{json.dumps(key.default)}`"
+            else:
+                yield from defaults(key, f"{above}{name}.")
+
+    rows = re.findall(r"^\| (`[^|]*) \| ?([^|]*) \|", section("Configuration"), re.MULTILINE)
+    documented = {name: default for cell, default in rows for name in re.findall(r"`([^`]+)`", cell)}
+    known = dict(defaults(KEYS))
+    for name, default in documented.items():
+        # Sections without effect so far stand there without their keys and defaults.
+        assert (known.get(name) == default) if default else any(key.split(".")[0] == name for key in known), name
+    assert {key.split(".")[0] for key in known} == {name.split(".")[0] for name in documented}
+
+
+def test_the_table_of_the_routes_is_that_of_the_code() -> None:
+    rows = set(re.findall(r"^\| `(GET|POST|DELETE) (/[^`]*)` \|", section("Routes"), re.MULTILINE))
+    routes = [
+        *InventoryRoutes(cast(Catalogue, None)).routes(),
+        *StatusRoutes(cast(Runs, None), {}).routes(),
+        *TransactionRoutes(cast(Runs, None), cast(Journal, None), "STUDY").routes(),
+    ]
+    assert rows == {(route.method, route.path) for route in routes}
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    for target in re.findall(r"\]\(([^):#]+)\)", README):
+        assert (REPOSITORY / target).is_file(), target
