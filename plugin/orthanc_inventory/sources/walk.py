@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ..dicom.records import InstanceRecord, Skipped
@@ -32,12 +31,12 @@ class Walk:
         return records, skipped
 
     def _records(self, instances: list[dict[str, Any]], skipped: list[Skipped]) -> list[InstanceRecord]:
-        get, record, loads = self._host.get, self._objects.record, json.loads
+        get_json, record = self._host.get_json, self._objects.record
         records = []
         for instance in instances:
             identifier = instance["ID"]
             try:
-                metadata = loads(get(f"/instances/{identifier}/metadata?expand"))
+                metadata = get_json(f"/instances/{identifier}/metadata?expand")
                 md5 = self._md5(identifier) if self._objects.checksums else ""
                 records.append(record(identifier, instance["MainDicomTags"], metadata, instance["FileSize"], md5))
             except HostError as error:
