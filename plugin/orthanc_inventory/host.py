@@ -86,11 +86,8 @@ _decode = json.JSONDecoder().raw_decode
 
 
 def _json(body: bytes) -> Any:
-    """What Orthanc answers. Metadata may hold bytes that are no UTF-8: one such value must not end a run.
-
-    A quarter of the time that ``json.loads`` takes for bytes, which is a tenth of reading an index.
-    """
-    return _decode(body.decode("utf-8", "replace"))[0]
+    """What Orthanc answers, in a quarter of the time that ``json.loads`` takes for bytes: a tenth of reading an index."""
+    return _decode(body.decode())[0]
 
 
 class Host:
