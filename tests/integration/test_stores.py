@@ -117,9 +117,10 @@ def test_a_run_never_makes_orthanc_delete_a_patient(
 
 def test_room_that_ends_in_the_middle_fails_the_run_and_leaves_nothing(make_server: Callable[..., Server]) -> None:
     server = make_server(configuration={"MaximumStorageSize": 1}, inventory={"MaxRecordsPerInstance": 3}).start()
-    server.store(archive.file(1, 1, EncapsulatedDocument=bytes(980 * 1024)), *archive.files(30)[1:])
+    # Room for the beginning, but not for a hundred leaves of more than 2 KB each.
+    server.store(archive.file(1, 1, EncapsulatedDocument=bytes(800 * 1024)), *archive.files(100)[1:])
     before = server.get("/statistics")
-    assert before["CountPatients"] == 30
+    assert before["CountPatients"] == 100
     transaction = server.post("/inventories", {"Synchronous": True})
     assert (transaction["State"], transaction["TransactionStatus"]) == ("Failure", "FAILURE")
     assert "MaximumStorageSize" in transaction["TransactionStatusComment"] == transaction["ErrorDescription"]

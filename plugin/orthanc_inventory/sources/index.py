@@ -136,11 +136,9 @@ class IndexSource:
 
     def _is_inventory(self, study: str) -> bool:
         """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
-        instances = self._host.get_json(f"/studies/{study}/instances")
-        return all(
-            self._host.get(f"/instances/{instance['ID']}/metadata/SopClassUid").decode("ascii") == INVENTORY_STORAGE
-            for instance in instances
-        )
+        instances, unreadable = self._strategy.instances(study, self._strategy.series(study))
+        records = (record for series in instances.values() for record in series)
+        return not unreadable and all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in records)
 
 
 def _update_date_time(last_update: str) -> str:
