@@ -17,7 +17,6 @@ import requests
 from ..integration.server import Installation, Server
 from . import archive
 
-ROUNDS = 5
 _SCRIPT = Path(__file__).with_name("script.py")
 _INVENTORY = {"FileAccess": {"BaseUri": "http://127.0.0.1:8042/"}}
 # PatientID under which inventories are kept in Orthanc.
@@ -47,18 +46,19 @@ def measure(installation: Installation, instances: int) -> Measurement:
     archive.fill(installation, instances)
     directory, orthanc, reads, ingests = [], [], [], []
     memory = 0
+    rounds = range(max(3, 100_000 // instances))
     with _server(installation, instances, "Directory") as server:
         _raw_read(server, instances)  # warms up
-        for _ in range(ROUNDS):
+        for _ in rounds:
             read = _raw_read(server, instances)
             run, growth = _run(server, instances)
             reads.append(read)
             directory.append(read / run)
             memory = max(memory, growth)
         system = _longest_wait(server, instances)
-        first_status = max(_first_status(server) for _ in range(ROUNDS))
+        first_status = max(_first_status(server) for _ in rounds)
     with _server(installation, instances, "Orthanc") as server:
-        for _ in range(ROUNDS):
+        for _ in rounds:
             read = _raw_read(server, instances)
             run, _ = _run(server, instances, keep=True)
             ingest = _raw_ingest(server)

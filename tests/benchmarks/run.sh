@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints a table of ratios: the plugin against the raw rates of Orthanc and against pydicom. Takes a quarter of an hour, the
+# Prints a table of ratios: the plugin against the raw rates of Orthanc and against pydicom. Takes half an hour, the
 # first time longer, as archives are filled; they are kept for the next time. Arguments: numbers of instances (20000 100000).
 set -euo pipefail
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"

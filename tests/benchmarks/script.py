@@ -9,7 +9,6 @@ import orthanc
 
 from orthanc_inventory.plugin import register
 
-PAGE = 1000
 get, post, loads = orthanc.RestApiGet, orthanc.RestApiPost, json.loads
 
 
@@ -28,22 +27,14 @@ def walk(study):
 
 def find(study):
     loads(get(f"/studies/{study}"))
-    pages("Series", study, ["MainDicomTags", "Children"], "SeriesInstanceUID")
-    count = pages("Instance", study, ["MainDicomTags", "Metadata", "Attachments", "Parent"], "SOPInstanceUID")
+    query = {"Query": {}, "ParentStudy": study, "Limit": 1000}
+    order = [{"Type": "DicomTag", "Key": "SeriesInstanceUID", "Direction": "ASC"}]
+    loads(post("/tools/find", json.dumps(
+        {**query, "Level": "Series", "ResponseContent": ["MainDicomTags", "Children"], "OrderBy": order})))
+    count = len(loads(post("/tools/find", json.dumps(
+        {**query, "Level": "Instance", "ResponseContent": ["MainDicomTags", "Metadata", "Attachments", "Parent"]}))))
     get(f"/studies/{study}/metadata/LastUpdate")
     return count
-
-
-def pages(level, study, content, key):
-    count = 0
-    while True:
-        found = loads(post("/tools/find", json.dumps({
-            "Level": level, "Query": {}, "ParentStudy": study, "ResponseContent": content, "Limit": PAGE, "Since": count,
-            "OrderBy": [{"Type": "DicomTag", "Key": key, "Direction": "ASC"}],
-        })))
-        count += len(found)
-        if len(found) < PAGE:
-            return count
 
 
 def read(output, uri, **request):
