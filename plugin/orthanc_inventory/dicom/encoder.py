@@ -7,7 +7,7 @@ every level. Values are brought into a legal form on the way, and each one that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from operator import itemgetter
+from operator import call, itemgetter
 from struct import Struct
 from typing import Any
 
@@ -105,7 +105,7 @@ class ItemEncoder:
         values, encoders, missing = plan
         if missing:
             record = {**record, **missing}
-        return b"".join([encode(value) for encode, value in zip(encoders, values(record))])
+        return b"".join(map(call, encoders, values(record)))
 
     def item(self, record: Attributes) -> bytes:
         """The same as an item of a sequence."""

@@ -67,7 +67,8 @@ class OrthancStore:
             if answer.get("Status") != "Success":
                 raise StoreError(f"Orthanc answers {answer.get('Status')} instead of storing the inventory; is there a filter?")
             self._verify(answer["ID"], stored)
-            if self._host.get(f"/patients/{self._patient}/protected") != b"1":
+            # With the first instance of a run: until then the patient may not have been there, afterwards it stays.
+            if number == 1:
                 self._host.put(f"/patients/{self._patient}/protected", b"1")
         except HostError as error:
             raise StoreError(f"Orthanc does not store the inventory: {error}") from None
