@@ -46,7 +46,7 @@ def measure(installation: Installation, instances: int) -> Measurement:
     archive.fill(installation, instances)
     directory, orthanc, reads, ingests = [], [], [], []
     memory = 0
-    rounds = range(max(3, 100_000 // instances))
+    rounds = range(max(3, 300_000 // instances))
     with _server(installation, instances, "Directory") as server:
         _raw_read(server, instances)  # warms up
         for _ in rounds:
