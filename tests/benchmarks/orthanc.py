@@ -97,9 +97,11 @@ def _run(server: Server, instances: int, keep: bool = False) -> tuple[float, int
     process = Path(f"/proc/{server.process_id}")
     (process / "clear_refs").write_text("5")  # forgets the peak
     before = _status(process, "VmRSS")
-    start = time.perf_counter()
-    transaction = requests.post(f"{server.url}/inventories", json={"Synchronous": True}, timeout=600).json()
-    seconds = time.perf_counter() - start
+    with requests.Session() as session:
+        session.get(f"{server.url}/system")  # to connect takes its time as well
+        start = time.perf_counter()
+        transaction = session.post(f"{server.url}/inventories", json={"Synchronous": True}, timeout=600).json()
+        seconds = time.perf_counter() - start
     assert transaction["State"] == "Success" and transaction["Instances"] == instances, transaction
     memory = _status(process, "VmHWM") - before
     if not keep:

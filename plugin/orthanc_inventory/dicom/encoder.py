@@ -278,6 +278,11 @@ def encode_attributes(attributes: Mapping[str, Any]) -> bytes:
     For the few attributes around the records, whose values are checked where they come in; the tables serve the records
     themselves. An empty value gives an empty element. Sequences take a list of mappings, or items already encoded.
     """
+    return b"".join(attribute_pieces(attributes))
+
+
+def attribute_pieces(attributes: Mapping[str, Any]) -> list[bytes]:
+    """The same in pieces, headers and values apart: copying a large value takes longer than encoding it."""
     elements = []
     for keyword, value in attributes.items():
         tag = tag_for_keyword(keyword)
@@ -285,8 +290,8 @@ def encode_attributes(attributes: Mapping[str, Any]) -> bytes:
             raise InvalidRecord(f"{keyword} is not a keyword of the DICOM data dictionary")
         vr = dictionary_VR(tag).split(" ")[0]
         content = _content(vr, value)
-        elements.append((tag, element_header(tag, vr, len(content)) + content))
-    return b"".join(element for _, element in sorted(elements))
+        elements.append((tag, element_header(tag, vr, len(content)), content))
+    return [piece for _, *pieces in sorted(elements) for piece in pieces]
 
 
 def _content(vr: str, value: Any) -> bytes:

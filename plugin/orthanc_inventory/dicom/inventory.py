@@ -16,7 +16,7 @@ from typing import Any
 from pydicom.datadict import tag_for_keyword
 
 from . import uids
-from .encoder import element_header, encode_attributes
+from .encoder import attribute_pieces, element_header, encode_attributes
 
 _PREAMBLE = b"\0" * 128 + b"DICM"
 _LONG_FORM = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
@@ -79,7 +79,7 @@ class Inventory:
 
     def encode(self, filing: Mapping[str, Any] = MappingProxyType({})) -> bytes:
         """The PS3.10 file; ``filing`` are the attributes under which an archive files it, see ``FILING``."""
-        data_set = encode_attributes(
+        data_set = attribute_pieces(
             {
                 "SpecificCharacterSet": "ISO_IR 192",
                 "SOPClassUID": uids.INVENTORY_STORAGE,
@@ -91,7 +91,7 @@ class Inventory:
                 **filing,
             }
         )
-        return _file_header(self.uid) + data_set
+        return b"".join([_file_header(self.uid), *data_set])
 
 
 def _file_header(uid: str) -> bytes:
