@@ -25,6 +25,7 @@ UNKNOWN = "2.25.99"
         (b"\xff\xfe{}", ["JSON"]),
         ('{"Level": NaN}', ["JSON"]),
         ("[" * 100_000, ["JSON"]),
+        ('\\"' * 100_000, ["JSON"]),
         ('{"Lvel": "STUDY"}', ["Lvel", "unknown", "Level"]),
         ('{"<script>": 1}', ["unknown", "Level"]),
         ('{"Level": "IMAGE"}', ["Level", "STUDY", "SERIES", "INSTANCE"]),

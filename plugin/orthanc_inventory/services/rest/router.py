@@ -15,7 +15,8 @@ from ...host import Answer, MethodNotAllowed, Request, RestError
 _LARGEST_BODY = 1024 * 1024
 # Levels of objects and lists in a body. Orthanc's threads have small stacks, which deep nesting would overflow.
 _DEEPEST_BODY = 32
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string that does not end is one too, or else each of its quotes would be tried as the beginning of another.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _PARAMETERS = {"{uid}": "([0-9.]+)", "{ID}": "([0-9.]+)"}
 
 
