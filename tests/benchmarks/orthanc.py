@@ -14,13 +14,14 @@ from typing import Any
 
 import requests
 
+from orthanc_inventory.stores.orthanc import PSEUDO_PATIENT
+
 from ..integration.server import Installation, Server
 from . import archive
 
 _SCRIPT = Path(__file__).with_name("script.py")
 _INVENTORY = {"FileAccess": {"BaseUri": "http://127.0.0.1:8042/"}}
-# PatientID under which inventories are kept in Orthanc.
-_PSEUDO_PATIENT = {"Level": "Patient", "Query": {"PatientID": "ORTHANC-INVENTORY"}}
+_KEPT = {"PatientID": PSEUDO_PATIENT}
 
 
 @dataclass
@@ -149,8 +150,7 @@ def _raw_ingest(server: Server) -> float:
     folder = server.folder / "leaves"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    query = {"Level": "Instance", "Query": {"PatientID": "ORTHANC-INVENTORY"}}
-    for identifier in server.post("/tools/find", query):
+    for identifier in server.post("/tools/find", {"Level": "Instance", "Query": _KEPT}):
         (folder / identifier).write_bytes(server.request("GET", f"/instances/{identifier}/file").content)
     _delete_inventories(server)
     seconds = server.post("/benchmark/ingest", str(folder))["Seconds"]
@@ -162,7 +162,7 @@ def _raw_ingest(server: Server) -> float:
 def _delete_inventories(server: Server) -> None:
     for uid in server.get("/inventories"):
         server.delete(f"/inventories/{uid}")
-    for patient in server.post("/tools/find", _PSEUDO_PATIENT):
+    for patient in server.post("/tools/find", {"Level": "Patient", "Query": _KEPT}):
         server.delete(f"/patients/{patient}")
 
 

@@ -19,7 +19,7 @@ from .values import FITTING, legal_value, without_padding
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _LENGTH_32 = Struct("<I").pack
-# Headers of values up to this length (bytes) are made beforehand.
+# Headers of values below this length (bytes) are made beforehand.
 _SHORT = 256
 _LONG_FORM = frozenset({"OB", "SQ", "UC", "UN", "UR", "UT", "UV"})
 _INTEGERS = {"US": Struct("<H"), "UL": Struct("<I"), "UV": Struct("<Q")}
