@@ -10,7 +10,8 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from orthanc_inventory.dicom.encoder import StudyEncoder, encode_attributes
+from orthanc_inventory.dicom.elements import encode_attributes
+from orthanc_inventory.dicom.encoder import StudyEncoder
 from orthanc_inventory.dicom.records import InstanceRecord, SeriesRecord, StudyRecord
 
 from ..unit.records import study_data_set

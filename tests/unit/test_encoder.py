@@ -16,13 +16,8 @@ from pydicom.sequence import Sequence
 from pydicom.valuerep import validate_value
 
 from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY
-from orthanc_inventory.dicom.encoder import (
-    Corrections,
-    InvalidRecord,
-    ItemEncoder,
-    StudyEncoder,
-    encode_attributes,
-)
+from orthanc_inventory.dicom.elements import InvalidRecord, encode_attributes
+from orthanc_inventory.dicom.encoder import Corrections, ItemEncoder, StudyEncoder
 from orthanc_inventory.dicom.records import InstanceRecord, SeriesRecord, StudyRecord
 from orthanc_inventory.dicom.terms import LEVELS
 
@@ -141,9 +136,9 @@ def test_what_lacks_a_required_value_is_skipped_by_name() -> None:
 def test_withheld_identifiers_appear_nowhere(table: Any) -> None:
     secret = {row.keyword: "SECRET" for row in table if row.identifying and row.vr != "SQ"}
     required = {row.keyword: "1.2" if row.vr == "UI" else "2026" for row in table if row.type == "1" and not row.default}
-    encoded = ItemEncoder(table, Corrections(), identifying=False).encode({**secret, **required})
+    (encoded,) = ItemEncoder(table, Corrections(), identifying=False).items([{**secret, **required}])
     assert b"SECRET" not in encoded
-    present = read(encoded)
+    present = read(encoded[8:])
     assert all(row.keyword in present for row in table if row.type == "2")
     assert not any(row.keyword in present for row in table if row.identifying and row.type == "3")
 
@@ -151,8 +146,8 @@ def test_withheld_identifiers_appear_nowhere(table: Any) -> None:
 @pytest.mark.parametrize(("value", "written"), [("3", 3), (65535, 65535), ("", None), (65536, None), ("x", None), (-1, None)])
 def test_binary_numbers_fit_or_are_left_out(value: Any, written: int | None) -> None:
     corrections = Corrections()
-    encoded = ItemEncoder(INSTANCE, corrections).encode({"SOPClassUID": "1.2", "SOPInstanceUID": "1.3", "Rows": value})
-    assert read(encoded).get("Rows") == written
+    (encoded,) = ItemEncoder(INSTANCE, corrections).items([{"SOPClassUID": "1.2", "SOPInstanceUID": "1.3", "Rows": value}])
+    assert read(encoded[8:]).get("Rows") == written
     assert corrections.count == (written is None and value != "")
 
 
@@ -161,7 +156,7 @@ def test_memory_does_not_grow_with_distinct_values() -> None:
 
     def encode(numbers: range) -> int:
         for number in numbers:
-            encoder.encode({"SOPClassUID": "1.2", "SOPInstanceUID": f"1.3.{number}", "ContentLabel": f"LABEL {number}"})
+            encoder.items([{"SOPClassUID": "1.2", "SOPInstanceUID": f"1.3.{number}", "ContentLabel": f"LABEL {number}"}])
         return tracemalloc.get_traced_memory()[0]
 
     tracemalloc.start()

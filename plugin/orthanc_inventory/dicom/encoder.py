@@ -1,39 +1,32 @@
-"""Explicit VR Little Endian, made from the attribute tables by plain bytes (PS3.5 7.1.2).
+"""Records as items of sequences, made from the attribute tables by plain bytes.
 
 Sequences and items have defined lengths, so that a reader can jump over what it does not want. Elements ascend at
-every level. Values are brought into a legal form on the way, and each one that had to be changed is counted.
+every level. Values are brought into a legal form on the way, and each one that had to be changed is counted. Many
+records are encoded at a time, attribute by attribute: that costs half of encoding them one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from operator import call, itemgetter
-from struct import Struct
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from itertools import chain, groupby, islice, repeat
+from operator import itemgetter
 from typing import Any
 
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-
 from .attributes import INSTANCE, SERIES, STUDY, Attribute
+from .elements import INTEGERS, LENGTH_32, LONG_FORM, InvalidRecord, element_header, item_header
 from .records import Attributes, SeriesRecord, Skipped, StudyRecord
 from .values import FITTING, legal_value, without_padding
 
-_ITEM = b"\xfe\xff\x00\xe0"
-_LENGTH_32 = Struct("<I").pack
-# Headers of values below this length (bytes) are made beforehand.
+# Headers for lengths below this (bytes) are made beforehand.
 _SHORT = 256
-_LONG_FORM = frozenset({"OB", "SQ", "UC", "UN", "UR", "UT", "UV"})
-_INTEGERS = {"US": Struct("<H"), "UL": Struct("<I"), "UV": Struct("<Q")}
+_ITEM_HEADERS = [item_header(length) for length in range(4 * _SHORT)]
 # These differ from one object to the next: remembering them would only cost.
-_DISTINCT = frozenset({"SOPInstanceUID", "FileAccessURI", "FileLengthInContainer", "MAC", "FileAccessSequence"})
+_DISTINCT = frozenset({"SOPInstanceUID", "FileAccessURI", "FileLengthInContainer", "MAC"})
 _REMEMBERED = 1024
 
-Encode = Callable[[Any], bytes]
-# How to take the values out of a record, how to encode each, and the required keywords that the record lacks.
-_Plan = tuple[Callable[[Attributes], tuple[Any, ...]], list[Encode], dict[str, str]]
-
-
-class InvalidRecord(ValueError):
-    """A record lacks a value that the standard demands; the message names the keyword, never the value."""
+# Encodes the values that one attribute has in many records.
+Encode = Callable[[Iterable[Any]], Iterable[bytes]]
 
 
 class Corrections:
@@ -53,7 +46,7 @@ class _Remembered(dict[Any, bytes]):
 
     def __missing__(self, value: Any) -> bytes:
         before = self._corrections.count
-        element = self._encode(value)
+        (element,) = self._encode((value,))
         if self._corrections.count == before:
             if len(self) >= _REMEMBERED:
                 self.clear()
@@ -61,24 +54,8 @@ class _Remembered(dict[Any, bytes]):
         return element
 
 
-def element_header(tag: int, vr: str, length: int) -> bytes:
-    """The header of a data element with an explicit VR; lengths in bytes."""
-    head = Struct("<HH").pack(tag >> 16, tag & 0xFFFF) + vr.encode("ascii")
-    if vr in _LONG_FORM:
-        return head + b"\0\0" + _LENGTH_32(length)
-    return head + length.to_bytes(2, "little")
-
-
-def _short_headers(row: Attribute) -> list[bytes]:
-    return [element_header(row.tag, row.vr, length) for length in range(_SHORT)]
-
-
-def _nothing_fits(value: str) -> None:
-    """For a VR whose values are always looked at closely."""
-
-
 class ItemEncoder:
-    """Encodes the data elements of one item, or of a whole data set, from its table.
+    """Encodes records as items of one sequence, from its table.
 
     Records of one origin name the same keywords again and again, so the order of the work is planned once for each
     combination of keywords.
@@ -90,52 +67,62 @@ class ItemEncoder:
         self._identifying = identifying
         self._required = [keyword for keyword, row in self._rows.items() if row.type in ("1", "2")]
         self._encoders = {keyword: self._encoder(row) for keyword, row in self._rows.items()}
-        self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._plans: dict[tuple[str, ...], Callable[[list[Attributes]], Iterable[bytes]]] = {}
 
-    def encode(self, record: Attributes) -> bytes:
-        """The data elements of a record in ascending order.
+    def items(self, records: Iterable[Attributes]) -> list[bytes]:
+        """One item for each record, in the same order.
 
         Raises:
-            InvalidRecord: a Type 1 attribute has no legal value.
+            InvalidRecord: in one of them a Type 1 attribute has no legal value.
         """
-        shape = tuple(record)
-        plan = self._plans.get(shape)
-        if plan is None:
-            plan = self._plan(shape)
-        values, encoders, missing = plan
-        if missing:
-            record = {**record, **missing}
-        return b"".join(map(call, encoders, values(record)))
+        items: list[bytes] = []
+        for shape, group in groupby(records, tuple):
+            plan = self._plans.get(shape) or self._plan(shape)
+            items += [
+                (_ITEM_HEADERS[length] if (length := len(elements)) < len(_ITEM_HEADERS) else item_header(length)) + elements
+                for elements in plan(list(group))
+            ]
+        return items
 
-    def item(self, record: Attributes) -> bytes:
-        """The same as an item of a sequence."""
-        return _item(self.encode(record))
-
-    def _plan(self, shape: tuple[str, ...]) -> _Plan:
-        missing = {keyword: "" for keyword in self._required if keyword not in shape}
-        present = [keyword for keyword in self._rows if keyword in shape or keyword in missing]
+    def _plan(self, shape: tuple[str, ...]) -> Callable[[list[Attributes]], Iterable[bytes]]:
+        """How the data elements, in ascending order, of records with these keywords are made."""
+        present = [keyword for keyword in self._rows if keyword in shape]
         # One keyword gives a bare value and none is an error, where a tuple is wanted.
         values = itemgetter(*present) if len(present) > 1 else lambda record: tuple(record[keyword] for keyword in present)
+        columns: list[Encode | Iterable[bytes]] = []
+        for keyword, encode in self._encoders.items():
+            if keyword in shape:
+                columns.append(encode)
+            elif keyword in self._required:
+                columns.append(repeat(*encode(("",))))
+
+        def plan(records: list[Attributes]) -> Iterable[bytes]:
+            given = zip(*map(values, records))
+            # The first column makes as many rows as there are records, be the others constant or none.
+            elements = (column if isinstance(column, repeat) else column(next(given)) for column in columns)  # type: ignore[operator]
+            return map(b"".join, zip(repeat(b"", len(records)), *elements))
+
         if len(self._plans) >= _REMEMBERED:
             self._plans.clear()
-        self._plans[shape] = plan = values, [self._encoders[keyword] for keyword in present], missing
+        self._plans[shape] = plan
         return plan
 
     def _encoder(self, row: Attribute) -> Encode:
         if row.identifying and not self._identifying:
             withheld = element_header(row.tag, row.vr, 0) if row.type in ("1", "2") else b""
-            return lambda value: withheld
+            return lambda values: [withheld for _ in values]
         if row.vr == "SQ":
-            encode = self._sequence(row)
-        elif row.vr in _INTEGERS:
+            return self._sequence(row)
+        if row.vr in INTEGERS:
             encode = self._integer(row)
         elif row.vr == "OB":
             encode = self._bytes(row)
         else:
             encode = self._text(row)
-        if row.keyword in _DISTINCT or row.vr == "SQ":
+        if row.keyword in _DISTINCT:
             return encode
-        return _Remembered(encode, self._corrections).__getitem__
+        remembered = _Remembered(encode, self._corrections).__getitem__
+        return lambda values: map(remembered, values)
 
     def _empty(self, row: Attribute) -> bytes:
         """What is written for a value that is missing or cannot be encoded."""
@@ -145,83 +132,96 @@ class ItemEncoder:
 
     def _text(self, row: Attribute) -> Encode:
         heads = _short_headers(row)
-        longest = 0xFFFFFFFE if row.vr in _LONG_FORM else 0xFFFE
+        longest = 0xFFFFFFFE if row.vr in LONG_FORM else 0xFFFE
         padding = b"\0" if row.vr == "UI" else b" "
-        corrections = self._corrections
-        multiple, vr, default = row.multiple, row.vr, row.default
-        fits = FITTING[vr].fullmatch if vr in FITTING else _nothing_fits
+        fits = FITTING[row.vr].fullmatch if row.vr in FITTING else _nothing_fits
 
-        def encode(value: str) -> bytes:
-            if fits(value):
-                legal = value
-            else:
-                given = without_padding(value)
-                legal = legal_value(vr, given, multiple) or default
-                if legal != given:
-                    corrections.count += 1
-                if not legal:
-                    return self._empty(row)
-            encoded = legal.encode()
-            if len(encoded) & 1:
-                encoded += padding
-            length = len(encoded)
-            if length < _SHORT:
-                return heads[length] + encoded
-            if length > longest:
-                corrections.count += 1
-                return self._empty(row)
-            return element_header(row.tag, vr, length) + encoded
+        def encode(values: Iterable[str]) -> list[bytes]:
+            elements = []
+            for value in values:
+                content = value.encode() if fits(value) else self._corrected(row, value)
+                length = len(content)
+                if length & 1:
+                    content += padding
+                    length += 1
+                if 0 < length < _SHORT:
+                    elements.append(heads[length] + content)
+                elif 0 < length <= longest:
+                    elements.append(element_header(row.tag, row.vr, length) + content)
+                else:
+                    self._corrections.count += length > longest
+                    elements.append(self._empty(row))
+            return elements
 
         return encode
 
-    def _integer(self, row: Attribute) -> Encode:
-        pack = _INTEGERS[row.vr].pack
-        head = element_header(row.tag, row.vr, _INTEGERS[row.vr].size)
+    def _corrected(self, row: Attribute, value: str) -> bytes:
+        given = without_padding(value)
+        legal = legal_value(row.vr, given, row.multiple) or row.default
+        self._corrections.count += legal != given
+        return legal.encode()
 
-        def encode(value: int | str) -> bytes:
-            if value == "":
-                return self._empty(row)
-            try:
-                return head + pack(int(value))
-            except Exception:  # struct.error, ValueError: the number does not fit
-                self._corrections.count += 1
-                return self._empty(row)
+    def _integer(self, row: Attribute) -> Encode:
+        pack = INTEGERS[row.vr].pack
+        head = element_header(row.tag, row.vr, INTEGERS[row.vr].size)
+
+        def encode(values: Iterable[int | str]) -> list[bytes]:
+            elements = []
+            for value in values:
+                try:
+                    elements.append(head + pack(int(value)))
+                except Exception:  # struct.error, ValueError: the number does not fit
+                    self._corrections.count += value != ""
+                    elements.append(self._empty(row))
+            return elements
 
         return encode
 
     def _bytes(self, row: Attribute) -> Encode:
         heads = _short_headers(row)
 
-        def encode(value: str) -> bytes:
-            try:
-                content = bytes.fromhex(value)
-            except ValueError:
-                self._corrections.count += 1
-                content = b""
-            if not content:
-                return self._empty(row)
-            if len(content) & 1:
-                content += b"\0"
-            length = len(content)
-            return (heads[length] if length < _SHORT else element_header(row.tag, row.vr, length)) + content
+        def encode(values: Iterable[str]) -> list[bytes]:
+            elements = []
+            for value in values:
+                try:
+                    content = bytes.fromhex(value)
+                except ValueError:
+                    self._corrections.count += 1
+                    content = b""
+                if not content:
+                    elements.append(self._empty(row))
+                    continue
+                if len(content) & 1:
+                    content += b"\0"
+                length = len(content)
+                elements.append((heads[length] if length < _SHORT else element_header(row.tag, row.vr, length)) + content)
+            return elements
 
         return encode
 
     def _sequence(self, row: Attribute) -> Encode:
         head = element_header(row.tag, row.vr, 0)[:-4]
         if not row.items:
+            return lambda values: [head + LENGTH_32(len(value)) + value for value in values]
+        items = ItemEncoder(row.items, self._corrections, self._identifying).items
 
-            def encode_items(value: bytes) -> bytes:
-                return head + _LENGTH_32(len(value)) + value
+        def encode(values: Iterable[list[Attributes]]) -> list[bytes]:
+            values = list(values)
+            encoded = iter(items(chain.from_iterable(values)))
+            contents = [b"".join(islice(encoded, len(value))) for value in values]
+            return [head + LENGTH_32(len(content)) + content for content in contents]
 
-            return encode_items
-        item = ItemEncoder(row.items, self._corrections, self._identifying).item
+        return encode
 
-        def encode_records(value: list[Attributes]) -> bytes:
-            content = item(value[0]) if len(value) == 1 else b"".join(map(item, value))
-            return head + _LENGTH_32(len(content)) + content
 
-        return encode_records
+@lru_cache(maxsize=None)
+def _short_headers(row: Attribute) -> list[bytes]:
+    """Once for all runs: making them takes longer than encoding many studies."""
+    return [element_header(row.tag, row.vr, length) for length in range(_SHORT)]
+
+
+def _nothing_fits(value: str) -> None:
+    """For a VR whose values are always looked at closely."""
 
 
 class StudyEncoder:
@@ -244,67 +244,41 @@ class StudyEncoder:
             InvalidRecord: the study itself cannot be a record.
         """
         skipped: list[Skipped] = []
-        if self._level == "STUDY":
-            return self._study.item(study.attributes), 0, 0, skipped
-        items: list[bytes] = []
+        attributes = study.attributes
+        series: list[bytes] = []
         instances = 0
-        for series in study.series:
-            try:
-                item, count = self._series_item(series, skipped)
-            except InvalidRecord as error:
-                skipped.append(Skipped(series.identifier, "Series", str(error)))
-                continue
-            items.append(item)
-            instances += count
-        attributes = {**study.attributes, "InventoriedSeriesSequence": b"".join(items)}
-        return self._study.item(attributes), len(items), instances, skipped
+        if self._level != "STUDY":
+            for entry in study.series:
+                try:
+                    item, count = self._series_item(entry, skipped)
+                except InvalidRecord as error:
+                    skipped.append(Skipped(entry.identifier, "Series", str(error)))
+                    continue
+                series.append(item)
+                instances += count
+            attributes = {**attributes, "InventoriedSeriesSequence": b"".join(series)}
+        (item,) = self._study.items((attributes,))
+        return item, len(series), instances, skipped
 
     def _series_item(self, series: SeriesRecord, skipped: list[Skipped]) -> tuple[bytes, int]:
-        if self._level == "SERIES":
-            return self._series.item(series.attributes), 0
-        encode = self._instance.item
+        attributes = series.attributes
+        instances: list[bytes] = []
+        if self._level == "INSTANCE":
+            instances = self._instance_items(series, skipped)
+            attributes = {**attributes, "InventoriedInstancesSequence": b"".join(instances)}
+        (item,) = self._series.items((attributes,))
+        return item, len(instances)
+
+    def _instance_items(self, series: SeriesRecord, skipped: list[Skipped]) -> list[bytes]:
+        corrected = self.corrections.count
+        try:
+            return self._instance.items([instance.attributes for instance in series.instances])
+        except InvalidRecord:  # one by one, to tell which
+            self.corrections.count = corrected
         items: list[bytes] = []
         for instance in series.instances:
             try:
-                items.append(encode(instance.attributes))
+                items += self._instance.items((instance.attributes,))
             except InvalidRecord as error:
                 skipped.append(Skipped(instance.identifier, "Instance", str(error)))
-        return self._series.item({**series.attributes, "InventoriedInstancesSequence": b"".join(items)}), len(items)
-
-
-def encode_attributes(attributes: Mapping[str, Any]) -> bytes:
-    """Data elements of any keywords of the data dictionary (PS3.6), ascending, with the values as they are given.
-
-    For the few attributes around the records, whose values are checked where they come in; the tables serve the records
-    themselves. An empty value gives an empty element. Sequences take a list of mappings, or items already encoded.
-    """
-    return b"".join(attribute_pieces(attributes))
-
-
-def attribute_pieces(attributes: Mapping[str, Any]) -> list[bytes]:
-    """The same in pieces, headers and values apart: copying a large value takes longer than encoding it."""
-    elements = []
-    for keyword, value in attributes.items():
-        tag = tag_for_keyword(keyword)
-        if tag is None:
-            raise InvalidRecord(f"{keyword} is not a keyword of the DICOM data dictionary")
-        vr = dictionary_VR(tag).split(" ")[0]
-        content = _content(vr, value)
-        elements.append((tag, element_header(tag, vr, len(content)), content))
-    return [piece for _, *pieces in sorted(elements) for piece in pieces]
-
-
-def _content(vr: str, value: Any) -> bytes:
-    """The value field, of even length (PS3.5 7.1.1)."""
-    if value is None or value == "":
-        return b""
-    if vr == "SQ":
-        return value if isinstance(value, bytes) else b"".join(_item(encode_attributes(item)) for item in value)
-    if vr in _INTEGERS:
-        return _INTEGERS[vr].pack(value)
-    content = bytes.fromhex(value) if vr == "OB" else value.encode()
-    return content + (b"\0" if vr in ("OB", "UI") else b" ") * (len(content) & 1)
-
-
-def _item(elements: bytes) -> bytes:
-    return _ITEM + _LENGTH_32(len(elements)) + elements
+        return items

@@ -16,10 +16,10 @@ from typing import Any
 from pydicom.datadict import tag_for_keyword
 
 from . import uids
-from .encoder import attribute_pieces, element_header, encode_attributes
+from .elements import LONG_FORM, attribute_pieces, element_header, encode_attributes
 
 _PREAMBLE = b"\0" * 128 + b"DICM"
-_LONG_FORM = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+_LONG_FORM = frozenset(vr.encode("ascii") for vr in LONG_FORM)
 
 # What may be added to file an inventory under a patient, a study and a series. None of it belongs to the IOD.
 FILING = (

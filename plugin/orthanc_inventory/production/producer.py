@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..dicom import terms
-from ..dicom.encoder import InvalidRecord, StudyEncoder
+from ..dicom.elements import InvalidRecord
+from ..dicom.encoder import StudyEncoder
 from ..dicom.inventory import Inventory, Reference
 from ..dicom.records import Skipped
 from ..dicom.tree import tiers
