@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 
 INVENTORY_STORAGE = "1.2.840.10008.5.1.4.1.1.201.1"
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 
 # Made once from random bits, as PS3.5 B.2 allows: they name this implementation for ever.
 IMPLEMENTATION_CLASS = "2.25.253216748411209347461153912038426719354"
