@@ -38,9 +38,8 @@ def open_inventory(
         folder = Folder(path)
         root = uid or _only_root(folder, path)
     else:
-        with open_file(path) as stream:
-            root = InventoryFile(stream, str(path)).uid
-        folder = Folder(path.parent, path)
+        file = InventoryFile(open_file(path), str(path))
+        folder, root = Folder(path.parent, file), file.uid
     return Inventory(root, folder.open, verify=verify, missing=missing)
 
 

@@ -33,13 +33,14 @@ def open_file(path: Path) -> BinaryIO:
 class Folder:
     """Gives the inventory instances below a folder as streams. Headers are read when a file is not named after its UID."""
 
-    def __init__(self, folder: Path, root: Path | None = None) -> None:
+    def __init__(self, folder: Path, root: InventoryFile | None = None) -> None:
         self._folder = folder
         self._paths: dict[str, Path] = {}
         self._unseen = self._inventories()
-        # The references of the root: where its File Access URIs lead.
-        self._uris: dict[str, str] | None = {} if root is None else None
-        self._root = root
+        self._uris: dict[str, str] = {}
+        if root is not None:
+            self._paths[root.uid] = Path(root.name)
+            self._uris = _file_access_uris(root)
 
     def open(self, uid: str) -> BinaryIO:
         """The instance with this SOP Instance UID.
@@ -75,8 +76,6 @@ class Folder:
 
     def _referenced(self, uid: str) -> Path | None:
         """Where a File Access URI leads that is a path below the folder, or a file: URI. Nothing else is ever followed."""
-        if self._uris is None:
-            self._uris = self._file_access_uris()
         uri = self._uris.get(uid, "")
         base = self._folder.resolve().as_uri() + "/"
         parts = urlsplit(resolve(uri, base))
@@ -86,17 +85,6 @@ class Folder:
         if not uri.startswith("file:") and not path.resolve().is_relative_to(self._folder.resolve()):
             return None
         return path if _inventory_uid(path) == uid else None
-
-    def _file_access_uris(self) -> dict[str, str]:
-        assert self._root is not None
-        root = InventoryFile(open_file(self._root), str(self._root))
-        base = next(iter(root.attributes.get("InventoryAccessEndPointsSequence", [])), {}).get("StoredInstanceBaseURI", "")
-        uris = {}
-        for reference in root.references():
-            access = reference.attributes
-            if access.get("FileAccessURI"):
-                uris[reference.uid] = resolve(access["FileAccessURI"], base)
-        return uris
 
     def _searched(self, uid: str) -> Path | None:
         for found, path in self._unseen:
@@ -112,6 +100,18 @@ class Folder:
                 uid = _inventory_uid(path)
                 if uid:
                     yield uid, path
+
+
+def _file_access_uris(root: InventoryFile) -> dict[str, str]:
+    """By SOP Instance UID, as far as the references of a root tell."""
+    end_points = root.attributes.get("InventoryAccessEndPointsSequence") or [{}]
+    base = end_points[0].get("StoredInstanceBaseURI", "")
+    uris: dict[str, str] = {}
+    for reference in root.references():
+        uri = reference.attributes.get("FileAccessURI")
+        if uri:
+            uris.setdefault(reference.uid, resolve(uri, base))
+    return uris
 
 
 def _inventory_uid(path: Path) -> str:

@@ -59,4 +59,4 @@ class StudyIndex:
 
     def _merged(self, rows: Iterable[tuple[str, str, str, int, int, int]]) -> Iterator[MergedStudy]:
         for _, group in groupby(rows, lambda row: row[:2]):
-            yield merge([self._open_record(uid, Place(start, stop, bool(explicit))) for _, _, uid, start, stop, explicit in group])
+            yield merge([self._open_record(uid, (start, stop, bool(explicit))) for _, _, uid, start, stop, explicit in group])
