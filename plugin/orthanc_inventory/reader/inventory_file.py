@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from mmap import MADV_DONTNEED, PAGESIZE, mmap
@@ -48,16 +49,16 @@ class Reference:
 
 
 class InventoryFile:
-    """Reads ``stream`` from its start and closes it; ``name`` is for messages.
+    """Reads ``stream`` from its start and closes it. Messages call it by its path, or ``name`` if it has none.
 
     Raises:
         InvalidInventory: no inventory, or a broken one. What lies in the records is found when it is read.
     """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
+        path = getattr(stream, "name", None)
         with stream:
-            file = read_file(stream, name)
-        self.name = name
+            file = read_file(stream, str(path) if isinstance(path, (str, os.PathLike)) else name)
         self.transfer_syntax = file.transfer_syntax
         self.raw = file.raw
         self._data_set = data_set = file.data_set
