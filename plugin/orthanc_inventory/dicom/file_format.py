@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 from typing import BinaryIO, NamedTuple
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from .decoder import EncodedDataSet, InvalidInventory, Place
@@ -57,7 +58,7 @@ def read_file(stream: BinaryIO, name: str) -> DicomFile:
     elif syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN):
         data_set, place = file, (meta[1], len(raw), syntax == EXPLICIT_VR_LITTLE_ENDIAN)
     else:
-        known = UID(syntax)
+        known = UID(syntax, IGNORE)
         label = f"{known.name} ({syntax})" if known.name != syntax else syntax
         raise file.invalid(meta[0], f"transfer syntax {label} is not read", "PS3.5 A")
     return DicomFile(data_set, place, syntax, sop_class, instance, raw)
