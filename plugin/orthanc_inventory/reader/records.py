@@ -20,9 +20,12 @@ _STORED_INSTANCE_BASE_URI, _ITEM_INVENTORY_DATE_TIME, _PATIENT_ID = 0x00080407, 
 _FILE_ACCESS_SEQUENCE = 0x0008041A
 
 # How an instance item begins nearly always: SOP Class UID and SOP Instance UID. One match is much faster than two elements.
-_HEAD = re.compile(
-    rb"\x08\0\x16\0UI(.)\0[0-9.]++\0?\x08\0\x18\0UI(.)\0([0-9](?:[0-9.]{0,62}[0-9])?)\0?", re.DOTALL
-).match
+_EXPLICIT_HEAD, _IMPLICIT_HEAD = (
+    re.compile(
+        rb"\x08\0\x16\0%b[0-9.]++\0?\x08\0\x18\0%b([0-9](?:[0-9.]{0,62}[0-9])?)\0?" % (length, length), re.DOTALL
+    ).match
+    for length in (rb"UI(.)\0", rb"(.)\0\0\0")
+)
 
 
 class Context(NamedTuple):
@@ -105,8 +108,8 @@ class Instance(_Record):
         self.place = place
         self._above = series
         start, stop, explicit = place
-        head = _HEAD(data_set.buffer, start)
-        if head and explicit:
+        head = (_EXPLICIT_HEAD if explicit else _IMPLICIT_HEAD)(data_set.buffer, start)
+        if head:
             class_length, length, uid = head.groups()
             if start + 16 + class_length[0] + length[0] == head.end() <= stop and b".." not in uid:
                 self.uid = uid.decode("ascii")
