@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from orthanc_inventory.dicom.encoder import StudyEncoder
 from orthanc_inventory.dicom.inventory import Inventory as Written
@@ -20,10 +21,16 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def study(
-    uid: str, series: Mapping[str, Sequence[str]] | None = None, moment: str = "20260101000000+0000", patient: str = "P", **more: str
+    uid: str,
+    series: Mapping[str, Sequence[str]] | None = None,
+    moment: str = "20260101000000+0000",
+    patient: str = "P",
+    **more: str,
 ) -> StudyRecord:
     """A study record; ``series`` are UIDs of series with those of their instances."""
-    attributes = {"StudyInstanceUID": uid, "PatientID": patient, "PatientName": "Müller^山田", "ItemInventoryDateTime": moment, **more}
+    attributes = {
+        "StudyInstanceUID": uid, "PatientID": patient, "PatientName": "Müller^山田", "ItemInventoryDateTime": moment, **more,
+    }
     return StudyRecord("study", attributes, [
         SeriesRecord("series", {"SeriesInstanceUID": series_uid, "Modality": "CT"}, [
             InstanceRecord("instance", {"SOPClassUID": CT, "SOPInstanceUID": instance}) for instance in instances
@@ -33,7 +40,12 @@ def study(
 
 
 def file(
-    uid: str, studies: Sequence[StudyRecord] = (), references: Sequence[Reference] = (), below: int = 0, level: str = "INSTANCE", **more: Any
+    uid: str,
+    studies: Sequence[StudyRecord] = (),
+    references: Sequence[Reference] = (),
+    below: int = 0,
+    level: str = "INSTANCE",
+    **more: Any,
 ) -> bytes:
     """One instance; ``below`` is the number of study records that it incorporates."""
     encoder = StudyEncoder(level)
@@ -71,10 +83,9 @@ def uids(inventory: Inventory) -> list[tuple[str, list[tuple[str, list[str]]]]]:
     ]
 
 
-def written(data_set: Dataset, transfer_syntax: str, undefined: bool = False) -> bytes:
+def written(data_set: Dataset, transfer_syntax: UID, undefined: bool = False) -> bytes:
     """A data set with File Meta Information as pydicom writes it; ``undefined``: all lengths of sequences and items."""
     data_set.file_meta.TransferSyntaxUID = transfer_syntax
-    data_set._read_implicit = data_set._read_little = None  # type: ignore[assignment]
     for level in _data_sets(data_set):
         level.is_undefined_length_sequence_item = undefined
         for element in level:

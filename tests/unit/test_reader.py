@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import orthanc_inventory
+from orthanc_inventory.dicom.inventory import Inventory as Written
 from orthanc_inventory.dicom.inventory import Reference
 from orthanc_inventory.dicom.records import StudyRecord
 from orthanc_inventory.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN
@@ -50,7 +51,8 @@ def test_trees_are_read_whatever_their_depth(depth: int) -> None:
     inventory = opened(chain(depth), f"1.{depth}", verify=True)
     assert study_uids(inventory) == [f"2.{number}" for number in range(depth, -1, -1)]
     assert inventory.instance_uids == [f"1.{number}" for number in range(depth, -1, -1)]
-    assert [(entry.depth, entry.uid) for entry in inventory.references()] == [(n, f"1.{depth - n}") for n in range(1, depth + 1)]
+    below = [(number, f"1.{depth - number}") for number in range(1, depth + 1)]
+    assert [(entry.depth, entry.uid) for entry in inventory.references()] == below
     assert inventory.total_study_records == depth + 1
 
 
@@ -67,17 +69,19 @@ def test_a_root_with_many_references() -> None:
 
 
 def test_what_an_inventory_says_of_itself() -> None:
-    inventory = opened(fan(2, InventoryInstanceDescription="Größe", ScopeOfInventorySequence=[{"GeneralMatchingSequence": [{"PatientID": "A*"}]}]), "1.0")
+    scope = [{"GeneralMatchingSequence": [{"PatientID": "A*"}]}]
+    inventory = opened(fan(2, InventoryInstanceDescription="Größe", ScopeOfInventorySequence=scope), "1.0")
     assert (inventory.uid, inventory.level, inventory.completion_status) == ("1.0", "INSTANCE", "COMPLETE")
     assert inventory.attributes["InventoryInstanceDescription"] == "Größe"
-    assert inventory.attributes["ScopeOfInventorySequence"] == [{"GeneralMatchingSequence": [{"PatientID": "A*"}]}]
+    assert inventory.attributes["ScopeOfInventorySequence"] == scope
     assert not {"InventoriedStudiesSequence", "IncorporatedInventoryInstanceSequence"} & set(inventory.attributes)
     first, _ = inventory.references()
     assert first.attributes["MACAlgorithm"] == "SHA256"
 
 
 def test_records_tell_where_they_belong() -> None:
-    content = file("1.1", [study("2.1", {"2.1.1": ["2.1.1.1"]}, patient="A")], StudyAccessEndPointsSequence=[{"StoredInstanceBaseURI": "http://h/x/"}])
+    end_points = [{"StoredInstanceBaseURI": "http://h/x/"}]
+    content = file("1.1", [study("2.1", {"2.1.1": ["2.1.1.1"]}, patient="A")], StudyAccessEndPointsSequence=end_points)
     [record] = opened({"1.1": content}, "1.1").studies()
     [series] = record.series()
     [instance] = series.instances()
@@ -89,13 +93,12 @@ def test_records_tell_where_they_belong() -> None:
 
 
 def test_an_encoded_record_can_be_copied_into_another_inventory() -> None:
-    from orthanc_inventory.dicom.inventory import Inventory as Written
-
     content = file("1.1", [study("2.1", {"2.1.1": ["2.1.1.1"]})])
     [record] = opened({"1.1": content}, "1.1").studies()
     item = record.encoded
     assert (item.transfer_syntax, item.character_set) == (EXPLICIT_VR_LITTLE_ENDIAN, "ISO_IR 192")
-    copy = Written("1.2", {"InventoryLevel": "INSTANCE", "InventoryCompletionStatus": "COMPLETE"}, item.content * 2, 2, 2).encode()
+    attributes = {"InventoryLevel": "INSTANCE", "InventoryCompletionStatus": "COMPLETE"}
+    copy = Written("1.2", attributes, item.content * 2, 2, 2).encode()
     assert uids(opened({"1.2": copy}, "1.2")) == [("2.1", [("2.1.1", ["2.1.1.1"])])] * 2
 
 
@@ -138,17 +141,19 @@ def contradictions() -> dict[str, tuple[dict[str, bytes], str]]:
             {"1.0": root(reference(node, "1.2", reference(leaf, "1.1"), reference(leaf, "1.3"))), "1.1": leaf, "1.2": node},
             "1.2, byte .* another copy",
         ),
-        "deeper copied": ({"1.0": root(reference(leaf, "1.1", reference(leaf, "1.3"))), "1.1": leaf}, "1.1, byte .* another copy"),
+        "deeper copied": (
+            {"1.0": root(reference(leaf, "1.1", reference(leaf, "1.3"))), "1.1": leaf}, "1.1, byte .* another copy",
+        ),
         "level": ({"1.0": root(reference(leaf, "1.1"), level="STUDY"), "1.1": leaf}, "1.1, byte .* not that of the root"),
         "UID": ({"1.0": root(reference(leaf, "1.7")), "1.7": leaf}, "another SOP Instance UID"),
         "root": ({"1.0": leaf}, "another SOP Instance UID"),
         "MAC": ({"1.0": root(reference(b"", "1.1")), "1.1": leaf}, "1.1, byte .* does not have the MAC"),
-        "total": ({"1.0": root(reference(leaf, "1.1"), below=2), "1.1": leaf}, "1 study records in the tree, and not 2"),
+        "total": ({"1.0": root(reference(leaf, "1.1"), below=2), "1.1": leaf}, "1 study records, and not 2 as Total"),
         "records": (
             {"1.0": file("1.0", [study("2.1")]).replace(b"\x08\0\x27\x04UL\x04\0\1", b"\x08\0\x27\x04UL\x04\0\2")},
             "1 study records, and not 2",
         ),
-        "class": ({"1.0": file("1.0").replace(b"1.2.840.10008.5.1.4.1.1.201.1", b"1.2.840.10008.5.1.4.1.1.201.2")}, "not Inventory Storage"),
+        "class": ({"1.0": file("1.0").replace(b".1.1.201.1\0", b".1.1.201.2\0")}, "not Inventory Storage"),
         "meta": ({"1.0": file("1.0").replace(b"UI\x04\x001.0\0", b"UI\x04\x001.8\0", 1)}, "names another object"),
         "status": ({"1.0": file("1.0", InventoryCompletionStatus="")}, "Completion Status is missing"),
         "unknown level": ({"1.0": file("1.0").replace(b"INSTANCE", b"INSTANCY")}, "Inventory Level is not"),
@@ -186,8 +191,9 @@ def test_memory_does_not_grow_with_records(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(file("1.0", records))
         tracemalloc.start()
         try:
-            count = sum(1 for entry in orthanc_inventory.open(tmp_path / name).studies() for series in entry.series() for _ in series.instances())
-            assert count == len(records)
+            inventory = orthanc_inventory.open(tmp_path / name)
+            walk = (1 for entry in inventory.studies() for series in entry.series() for _ in series.instances())
+            assert sum(walk) == len(records)
             list(orthanc_inventory.open(tmp_path / name).study("2.7"))
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -196,7 +202,7 @@ def test_memory_does_not_grow_with_records(tmp_path: Path) -> None:
     assert peak(large, "large") < peak(small, "small") + 1_000_000
 
 
-# Several records of one study: (series, Item Inventory DateTime), the first nearest to the root; which remain, and their series.
+# Several records of one study: series and Item Inventory DateTime, the first nearest to the root; which remain; their series.
 MERGES: dict[str, tuple[Sequence[tuple[str, str]], Sequence[int], str]] = {
     "an increment replaces": ([("ab", "20260102"), ("a", "20260101")], [0], "ab"),
     "a deleted series stays away": ([("a", "20260102"), ("ab", "20260101")], [0], "a"),
@@ -311,7 +317,8 @@ def test_file_access_uris_are_followed_on_this_machine_only(tmp_path: Path) -> N
     assert study_uids(orthanc_inventory.open(root)) == ["2.1"]
     root.write_bytes(with_uri("./a%20leaf", leaf, there.as_uri() + "/"))
     assert study_uids(orthanc_inventory.open(root)) == ["2.1"]
-    for uri, base in (("../there/a%20leaf", ""), ("http://127.0.0.1:9/x", ""), ("./x", "http://127.0.0.1:9/"), ("file:///dev/zero", "")):
+    outside = ("../there/a%20leaf", ""), ("http://127.0.0.1:9/x", ""), ("./x", "http://127.0.0.1:9/"), ("file:///dev/zero", "")
+    for uri, base in outside:
         root.write_bytes(with_uri(uri, leaf, base))
         with pytest.raises(MissingInstance):
             study_uids(orthanc_inventory.open(root))

@@ -26,7 +26,7 @@ MAXIMUM_ELEMENTS = 1_000_000
 
 _SHORT_VRS = {
     vr.encode("ascii"): vr
-    for vr in ("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US")
+    for vr in "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 }
 _LONG_VRS = {vr.encode("ascii"): vr for vr in LONG_FORM}
 _EXPLICIT = Struct("<HH2sH").unpack_from
@@ -217,7 +217,8 @@ class EncodedDataSet:
             elif entry[0] in without and len(stack) == 1:
                 continue
             elif entry[1] == "SQ":
-                items = target[_keyword(entry[0])] = []
+                items: list[dict[str, Any]] = []
+                target[_keyword(entry[0])] = items
                 stack.append((self.items(entry), items, character_set))
             else:
                 target[_keyword(entry[0])] = self.value(entry, character_set)

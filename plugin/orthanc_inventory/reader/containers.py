@@ -18,11 +18,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote
 
 from ..dicom.decoder import InvalidInventory
-from ..dicom.file_format import CHUNK, check_inflated
+from ..dicom.file_format import CHUNK, check_inflated, stream_of
 from ..dicom.terms import PLAIN_FILE
 
 _HEAD = 64 * 1024
@@ -122,7 +122,7 @@ def _member(path: Path, container: str, name: str) -> BinaryIO:
     with _broken_is_told(path):
         for found, stream in walk:
             if found == wanted:
-                return _copy(stream)
+                return stream_of(_chunks(stream))
     raise _refused(path, "there is no member with this Filename in Container", "PS3.3 Table C.38.2-2")
 
 
@@ -152,7 +152,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
         size = os.fstat(file.fileno()).st_size
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        source: IO[bytes] = _Inflated(gzip.GzipFile(fileobj=file), size, str(path)) if compressed else file
+        source: Any = _Inflated(gzip.GzipFile(fileobj=file), size, str(path)) if compressed else file
         with tarfile.open(fileobj=source, mode="r|") as archive:
             for number, entry in enumerate(archive):
                 _check_number(path, number)
@@ -164,16 +164,20 @@ def _tar_members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
                 yield name, archive.extractfile(entry)  # type: ignore[misc]
 
 
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
 class _Inflated:
     """What GZIP holds, as long as it is within the limits: TAR skips over members by reading them."""
 
-    def __init__(self, stream: IO[bytes], compressed: int, name: str) -> None:
+    def __init__(self, stream: _Readable, compressed: int, name: str) -> None:
         self._stream = stream
         self._compressed = compressed
         self._name = name
         self._size = 0
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         data = self._stream.read(size)
         self._size += len(data)
         check_inflated(self._size, self._compressed, self._name)
@@ -183,7 +187,7 @@ class _Inflated:
 def _gzip(path: Path) -> BinaryIO:
     with _broken_is_told(path), open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        return _copy(_Inflated(gzip.GzipFile(fileobj=file), size, str(path)))  # type: ignore[arg-type]
+        return stream_of(_chunks(_Inflated(gzip.GzipFile(fileobj=file), size, str(path))))
 
 
 def _blob(path: Path, offset: int | None, length: int | None) -> BinaryIO:
@@ -193,18 +197,14 @@ def _blob(path: Path, offset: int | None, length: int | None) -> BinaryIO:
         if offset + length > os.fstat(file.fileno()).st_size:
             raise _refused(path, "File Offset and File Length in Container lead out of it", "PS3.3 Table C.38.2-2")
         file.seek(offset)
-        return _copy(file, length)
+        return stream_of(_chunks(file, length))
 
 
-def _copy(stream: BinaryIO, length: int | None = None) -> BinaryIO:
-    """The stream, or that many bytes of it, in a file without a name."""
-    copy = tempfile.TemporaryFile()
-    left = length if length is not None else 1 << 63
-    while left and (chunk := stream.read(min(CHUNK, left))):
-        copy.write(chunk)
-        left -= len(chunk)
-    copy.seek(0)
-    return copy  # type: ignore[return-value]
+def _chunks(stream: _Readable, length: int = 1 << 63) -> Iterator[bytes]:
+    """What is left of the stream, or so many bytes of it."""
+    while length and (chunk := stream.read(min(CHUNK, length))):
+        yield chunk
+        length -= len(chunk)
 
 
 def _checked_name(path: Path, name: str) -> str:

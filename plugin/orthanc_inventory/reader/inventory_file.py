@@ -59,7 +59,6 @@ class InventoryFile:
         path = getattr(stream, "name", None)
         with stream:
             file = read_file(stream, str(path) if isinstance(path, (str, os.PathLike)) else name)
-        self.transfer_syntax = file.transfer_syntax
         self.raw = file.raw
         self._data_set = data_set = file.data_set
         self._place = file.place
@@ -73,10 +72,10 @@ class InventoryFile:
             raise data_set.invalid(file.place[0], "the SOP class is not Inventory Storage", "PS3.3 A.88")
         if (sop_class, self.uid) != (file.sop_class_uid, file.sop_instance_uid):
             raise data_set.invalid(file.place[0], "the File Meta Information names another object", "PS3.10 7.1")
-        self.level = self._required(_INVENTORY_LEVEL, "Inventory Level")
+        self.level: str = self._required(_INVENTORY_LEVEL, "Inventory Level")
         if self.level not in LEVELS:
             raise data_set.invalid(file.place[0], f"Inventory Level is not {', '.join(LEVELS)}", "PS3.3 C.38.1")
-        self.completion_status = self._required(_COMPLETION_STATUS, "Inventory Completion Status")
+        self.completion_status: str = self._required(_COMPLETION_STATUS, "Inventory Completion Status")
         self.study_records = self._count(_STUDY_RECORDS, "Number of Study Records in Instance")
         self.total_study_records = self._count(_TOTAL_STUDY_RECORDS, "Total Number of Study Records")
         self._character_set = data_set.character_set(file.place, "")
@@ -136,7 +135,7 @@ class InventoryFile:
         base_uri = ""
         for place in self._data_set.items(self._elements.get(_STUDY_ACCESS_END_POINTS)):
             base_uri = self._data_set.decode(place, self._character_set).get("StoredInstanceBaseURI", "")
-        return Context(self.uid, self.transfer_syntax, self._character_set, timezone, base_uri)
+        return Context(self.uid, self._character_set, timezone, base_uri)
 
     def _uid(self, tag: int) -> str:
         return self._data_set.uid(self._elements.get(tag), tag, self._place)
