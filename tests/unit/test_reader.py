@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +21,7 @@ from orthanc_inventory.dicom.records import StudyRecord
 from orthanc_inventory.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from orthanc_inventory.reader import InvalidInventory, Inventory, MissingInstance
 
-from .inventories import file, opened, save, study, uids
+from .inventories import CT, file, opened, save, study, uids
 
 
 def reference(content: bytes, uid: str, *below: Reference, **access: str) -> Reference:
@@ -185,7 +188,8 @@ def test_macs_are_compared_on_request_only() -> None:
 
 
 def test_memory_does_not_grow_with_records(tmp_path: Path) -> None:
-    small, large = ([study(f"2.{number}", {f"3.{number}": [f"4.{number}"]}) for number in range(count)] for count in (500, 20_000))
+    large = [study(f"2.{number}", {f"3.{number}": [f"4.{number}"]}) for number in range(20_000)]
+    small = large[:500]
 
     def peak(records: Sequence[StudyRecord], name: str) -> int:
         (tmp_path / name).write_bytes(file("1.0", records))
@@ -342,3 +346,11 @@ def test_any_stream_will_do(mode: str, tmp_path: Path) -> None:
             return open(tmp_path / "x", "rb")
 
     assert len(study_uids(Inventory("1.0", open_instance))) == (30_000 if mode == "mapped" else 1)
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [example] = re.findall(r"^## Reading inventories in Python$.*?^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    (tmp_path / "inventory.dcm").write_bytes(file("1.0", [study("2.1", {"2.1.1": ["2.1.1.1"]}, StudyDate="20260131")]))
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["INSTANCE COMPLETE 20260101", "P 2.1 20260131", f"2.1.1.1 {CT} []"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from mmap import MADV_DONTNEED, PAGESIZE, mmap
+from mmap import MADV_DONTNEED, mmap
 from typing import Any, BinaryIO
 
 from ..dicom.decoder import MAXIMUM_ELEMENTS, EncodedDataSet, Element, InvalidInventory, Place
@@ -22,7 +22,7 @@ _TIMEZONE_OFFSET, _INVENTORY_LEVEL, _COMPLETION_STATUS = 0x00080201, 0x00080403,
 _STUDY_ACCESS_END_POINTS, _INCORPORATED, _STUDIES = 0x00080421, 0x00080422, 0x00080423
 _STUDY_RECORDS, _TOTAL_STUDY_RECORDS = 0x00080427, 0x00080428
 _REFERENCED_SOP_CLASS_UID, _REFERENCED_SOP_INSTANCE_UID = 0x00081150, 0x00081155
-# What has been walked past is given back in steps of this many bytes.
+# What has been walked past is given back after this many bytes.
 _STEP = 16 * 1024 * 1024
 
 
@@ -62,6 +62,7 @@ class InventoryFile:
         self.raw = file.raw
         self._data_set = data_set = file.data_set
         self._place = file.place
+        self._released = 0
         self._elements: dict[int, Element] = {}
         for element in data_set.elements(file.place):
             self._elements[element[0]] = element
@@ -109,14 +110,8 @@ class InventoryFile:
             InvalidInventory: at the end, if their number is not what the instance says.
         """
         count = 0
-        released = 0
-        buffer = self._data_set.buffer
         for place in self._data_set.items(self._elements.get(_STUDIES)):
             count += 1
-            if place[0] - released > _STEP and isinstance(buffer, mmap):
-                # The pages stay with the system, which may need the memory.
-                buffer.madvise(MADV_DONTNEED, 0, place[0] // PAGESIZE * PAGESIZE)
-                released = place[0]
             yield self.study(place)
         if count != self.study_records:
             problem = f"{count} study records, and not {self.study_records} as Number of Study Records in Instance says"
@@ -124,6 +119,10 @@ class InventoryFile:
 
     def study(self, place: Place) -> Study:
         """The study record that lies there."""
+        buffer = self._data_set.buffer
+        if isinstance(buffer, mmap) and abs(place[0] - self._released) > _STEP:
+            buffer.madvise(MADV_DONTNEED)  # the pages stay with the system, which may need the memory
+            self._released = place[0]
         return Study(self._data_set, place, self.context)
 
     def invalid(self, problem: str, clause: str = "PS3.3 C.38.1") -> InvalidInventory:
