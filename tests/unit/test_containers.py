@@ -171,6 +171,11 @@ def test_archives_of_an_inventory_are_opened(container: str, make: Callable[...,
         orthanc_inventory.open(make(tmp_path / "none", {"README": b"x"}))
 
 
+def test_a_compressed_file_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "inventory.dcm.gz").write_bytes(gzip.compress(file("1.0", [study("2.1")])))
+    assert study_uids(orthanc_inventory.open(tmp_path / "inventory.dcm.gz")) == ["2.1"]
+
+
 def test_files_of_an_archive_vanish_with_the_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "work"))
     (tmp_path / "work").mkdir()

@@ -23,7 +23,7 @@ def open_inventory(
     verify: bool = False,
     missing: Callable[[str], None] | None = None,
 ) -> Inventory:
-    """The inventory at ``path``: the file of its root, or a folder or archive (ZIP, TAR, TARGZIP) with its files.
+    """The inventory at ``path``: the file of its root, or a folder or container (ZIP, TAR, GZIP, TARGZIP) with its files.
 
     Incorporated instances are looked for in the same folder by their SOP Instance UID, and where their File Access URI
     leads if that is a path or a file: URI; nothing is fetched over a network. ``uid`` is the SOP Instance UID of the root

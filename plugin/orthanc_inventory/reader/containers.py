@@ -76,7 +76,7 @@ def open_stored_file(
 
 
 def extracted(path: Path, name: Callable[[BinaryIO], str]) -> tempfile.TemporaryDirectory[str] | None:
-    """The files of a ZIP, TAR or TARGZIP in a folder, which vanishes with the object; None if ``path`` is none of these.
+    """The files of a ZIP, TAR, GZIP or TARGZIP in a folder, which vanishes with the object; None if ``path`` is none of these.
 
     ``name`` looks at the first 64 KB of a file and gives its name in the folder; empty if it is not wanted. Names from a
     container are not used.
@@ -109,9 +109,11 @@ def _members(path: Path) -> Iterator[tuple[str, BinaryIO]] | None:
         head = stream.read(512)
     if head[:4] in (b"PK\3\4", b"PK\5\6"):
         return _zip_members(path)
-    if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar":
-        return _tar_members(path)
-    return None
+    if head[:2] == b"\x1f\x8b":
+        with _broken_is_told(path), gzip.open(path) as inflated:
+            head = inflated.read(512)
+        return _tar_members(path) if head[257:262] == b"ustar" else iter([(path.name, open_stored_file(path, "GZIP"))])
+    return _tar_members(path) if head[257:262] == b"ustar" else None
 
 
 def _member(path: Path, container: str, name: str) -> BinaryIO:
