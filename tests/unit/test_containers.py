@@ -207,18 +207,52 @@ def test_a_reference_may_lead_into_a_blob(tmp_path: Path) -> None:
     assert study_uids(orthanc_inventory.open(tmp_path / "root")) == ["2.1"]
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
-@given(data=strategies.data(), make=strategies.sampled_from([make_zip, make_tar, make_tar_gz]))
-def test_damage_is_told_or_harmless(data: strategies.DataObject, make: Callable[..., Path], tmp_path: Path) -> None:
-    path = make(tmp_path / "x", {"1.0.dcm": file("1.0", [study("2.1")]), "b": b"b"})
+def hinting_file() -> bytes:
+    """An inventory whose references and end points the reader follows."""
+    access: dict[str, Any] = {
+        "FileAccessURI": "./blob", "ContainerFileType": "BLOB", "FileOffsetInContainer": 6, "FileLengthInContainer": 8,
+    }
+    end_points = [{"StoredInstanceBaseURI": "file:///nowhere/", "RetrieveAETitle": "A"}]
+    record = study("2.1", {"2.1.1": ["2.1.1.1"]}, StoredInstanceBaseURI="http://[::1]/")
+    record.series[0].instances[0].attributes = {
+        **record.series[0].instances[0].attributes, "FileAccessSequence": [{"FileAccessURI": "./x", "FileLengthInContainer": 1}],
+    }
+    return file(
+        "1.0", [record], [Reference("1.1", "00" * 32, access)], 1,
+        InventoryAccessEndPointsSequence=end_points, StudyAccessEndPointsSequence=end_points,
+    )
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@given(data=strategies.data(), make=strategies.sampled_from([make_zip, make_tar, make_tar_gz, None]))
+def test_damage_is_told_or_harmless(data: strategies.DataObject, make: Callable[..., Path] | None, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    if make is None:
+        path.write_bytes(hinting_file())
+    else:
+        make(path, {"1.0.dcm": hinting_file(), "b": b"b"})
     content = bytearray(path.read_bytes())
     for place in data.draw(strategies.lists(strategies.integers(0, len(content) - 1), min_size=1, max_size=4)):
         content[place] ^= 1 << data.draw(strategies.integers(0, 7))
     path.write_bytes(content[: data.draw(strategies.just(len(content)) | strategies.integers(0, len(content)))])
     try:
-        study_uids(orthanc_inventory.open(path))
+        inventory = orthanc_inventory.open(path, verify=True, missing=lambda uid: None)
+        for merged in inventory.merged_studies():
+            for series in merged.series():
+                for instance in series.instances():
+                    assert isinstance(list(instance.files()), list)
     except InvalidInventory:
         pass
+
+
+def test_text_that_claims_to_be_something_else_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    for keyword, vr in (("RetrieveAETitle", b"AE"), ("StoredInstanceBaseURI", b"UR")):
+        content = hinting_file()
+        place = content.index({"RetrieveAETitle": b"\x08\0\x54\0AE", "StoredInstanceBaseURI": b"\x08\0\x07\x04UR"}[keyword])
+        path.write_bytes(content[: place + 4] + (b"US" if vr == b"AE" else b"OB") + content[place + 6 :])
+        with pytest.raises(InvalidInventory, match=r"element 0008[0-9]{4} cannot have the VR (US|OB) \(PS3.6 6\)"):
+            orthanc_inventory.open(path)
 
 
 def test_a_pipe_does_not_keep_the_reader_waiting(tmp_path: Path) -> None:

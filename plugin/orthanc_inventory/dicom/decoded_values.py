@@ -26,6 +26,15 @@ _NAME_DELIMITERS = {0x3D, 0x5C, 0x5E}
 _ESCAPE = re.compile("\x1b[ -/]+[0-~]")
 
 
+def kind(vr: str) -> str:
+    """What values of a VR are: "items", "bytes", "number" or "text"."""
+    if vr == "SQ":
+        return "items"
+    if vr in _BYTES:
+        return "bytes"
+    return "number" if vr in _NUMBERS and vr != "AT" else "text"
+
+
 class UnknownCharacterSet(ValueError):
     """A Specific Character Set that PS3.3 C.12.1.1.2 does not define."""
 

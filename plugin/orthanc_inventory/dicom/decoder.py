@@ -14,7 +14,7 @@ from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
-from .decoded_values import UnknownCharacterSet, character_sets, decoded_value
+from .decoded_values import UnknownCharacterSet, character_sets, decoded_value, kind
 from .elements import LONG_FORM
 from .values import FITTING
 
@@ -62,6 +62,15 @@ def _vr(tag: int) -> str:
         return dictionary_VR(tag).split(" ")[0]
     except KeyError:
         return "UN"
+
+
+@lru_cache(maxsize=4096)
+def _kinds(tag: int) -> frozenset[str]:
+    """The kinds of value that the attribute may have; none if the data dictionary does not know it."""
+    try:
+        return frozenset(map(kind, dictionary_VR(tag).split(" or ")))
+    except KeyError:
+        return frozenset()
 
 
 @lru_cache(maxsize=4096)
@@ -181,6 +190,7 @@ class EncodedDataSet:
         if element is None:
             return ""
         tag, vr, start, stop, _ = element
+        self._check_kind(element)
         if vr == "SQ":
             raise self.invalid(start, f"element {tag:08x} is a sequence", "PS3.6 6")
         if stop - start > MAXIMUM_VALUE:
@@ -217,6 +227,7 @@ class EncodedDataSet:
             elif entry[0] in without and len(stack) == 1:
                 continue
             elif entry[1] == "SQ":
+                self._check_kind(entry)
                 items: list[dict[str, Any]] = []
                 target[_keyword(entry[0])] = items
                 stack.append((self.items(entry), items, character_set))
@@ -225,6 +236,13 @@ class EncodedDataSet:
                 if entry[0] == _SPECIFIC_CHARACTER_SET:
                     stack[-1] = (walk, target, self._checked_character_set(entry, character_set))
         return result
+
+    def _check_kind(self, element: Element) -> None:
+        """Text must be text, whatever VR a file claims: that is what the callers of a value rely on."""
+        tag, vr, start, *_ = element
+        kinds = _kinds(tag)
+        if kinds and kind(vr) not in kinds:
+            raise self.invalid(start, f"element {tag:08x} cannot have the VR {vr}", "PS3.6 6")
 
     def _checked_character_set(self, element: Element | None, inherited: str) -> str:
         if element is None:

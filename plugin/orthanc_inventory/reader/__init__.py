@@ -36,10 +36,7 @@ def open_inventory(
     """
     path = Path(path)
     files = None if path.is_dir() else extracted(path, _file_name)
-    if files:
-        folder = Folder(Path(files.name), kept=files)
-    else:
-        folder = Folder(path if path.is_dir() else path.parent)
+    folder = Folder(files, temporary=True) if files else Folder(path if path.is_dir() else path.parent)
     file = folder.path(uid or _only_root(folder, path)) if files or path.is_dir() else path
     root = InventoryFile(open_regular(file), str(file))
     if uid not in ("", root.uid):

@@ -1,4 +1,4 @@
-"""Stored files that lie in a container: ZIP, TAR, GZIP, TARGZIP or BLOB (PS3.3 Table Table C.38.2-2, P.1.2).
+"""Stored files that lie in a container: ZIP, TAR, GZIP, TARGZIP or BLOB (PS3.3 Table C.38.2-2, P.1.2).
 
 What a container says is not trusted: names that lead out of it, links, encryption and bombs are refused.
 """
@@ -75,8 +75,8 @@ def open_stored_file(
     raise _refused(path, "the Container File Type is unknown", "PS3.3 C.38.2.2.1.2")
 
 
-def extracted(path: Path, name: Callable[[BinaryIO], str]) -> tempfile.TemporaryDirectory[str] | None:
-    """The files of a ZIP, TAR, GZIP or TARGZIP in a folder, which vanishes with the object; None if ``path`` is none of these.
+def extracted(path: Path, name: Callable[[BinaryIO], str]) -> Path | None:
+    """The files of a ZIP, TAR, GZIP or TARGZIP in a new folder, which the caller deletes; None if ``path`` is none of these.
 
     ``name`` looks at the first 64 KB of a file and gives its name in the folder; empty if it is not wanted. Names from a
     container are not used.
@@ -87,19 +87,22 @@ def extracted(path: Path, name: Callable[[BinaryIO], str]) -> tempfile.Temporary
     walk = _members(path)
     if walk is None:
         return None
-    folder = tempfile.TemporaryDirectory(prefix="inventory-")
-    with _broken_is_told(path):
-        for _, stream in walk:
-            head = stream.read(_HEAD)
-            file_name = name(io.BytesIO(head))
-            if not file_name:
-                continue
-            copy = Path(folder.name, file_name)
-            if copy.exists():
-                raise _refused(path, f"two files are {file_name}", "PS3.3 C.12.1")
-            with open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-                target.write(head)
-                shutil.copyfileobj(stream, target, CHUNK)
+    folder = Path(tempfile.mkdtemp(prefix="inventory-"))
+    try:
+        with _broken_is_told(path):
+            for _, stream in walk:
+                head = stream.read(_HEAD)
+                file_name = name(io.BytesIO(head))
+                if not file_name:
+                    continue
+                if (folder / file_name).exists():
+                    raise _refused(path, f"two files are {file_name}", "PS3.3 C.12.1")
+                with open(os.open(folder / file_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+                    copy.write(head)
+                    shutil.copyfileobj(stream, copy, CHUNK)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
     return folder
 
 
