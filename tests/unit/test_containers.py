@@ -215,7 +215,8 @@ def hinting_file() -> bytes:
     end_points = [{"StoredInstanceBaseURI": "file:///nowhere/", "RetrieveAETitle": "A"}]
     record = study("2.1", {"2.1.1": ["2.1.1.1"]}, StoredInstanceBaseURI="http://[::1]/")
     record.series[0].instances[0].attributes = {
-        **record.series[0].instances[0].attributes, "FileAccessSequence": [{"FileAccessURI": "./x", "FileLengthInContainer": 1}],
+        **record.series[0].instances[0].attributes,
+        "FileAccessSequence": [{"FileAccessURI": "./x", "FileLengthInContainer": 1}],
     }
     return file(
         "1.0", [record], [Reference("1.1", "00" * 32, access)], 1,
