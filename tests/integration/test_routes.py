@@ -159,13 +159,11 @@ def test_users_may_do_what_the_configuration_says(make_server: Callable[..., Ser
     server = make_server(
         configuration={"AuthenticationEnabled": True, "RegisteredUsers": users},
         inventory={"Users": {"Read": ["reader", "keeper"], "Manage": ["keeper"]}},
-    )
-    server.start(wait=False)
+    ).start()
 
     def status(method: str, path: str, user: str) -> int:
         return server.request(method, path, auth=(user, users.get(user, ""))).status_code
 
-    server.wait_until_ready()
     assert status("GET", "/inventories", "nobody") == 401
     assert status("GET", "/inventories", "reader") == 200
     assert status("GET", "/inventories", "stranger") == 403
