@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from orthanc_inventory.dicom.inventory import Inventory
 from orthanc_inventory.dicom.records import InstanceRecord, SeriesRecord, Skipped, StudyRecord
 from orthanc_inventory.dicom.scope import Scope
-from orthanc_inventory.sources import StudyDeleted, StudyUnreadable
+from orthanc_inventory.sources import Encoded, StudyDeleted, StudyUnreadable
 from orthanc_inventory.stores import InstanceGone, Run, StoreError
 
 
@@ -59,14 +59,16 @@ class MemorySource:
     def studies(self, scope: Scope) -> Sequence[str]:
         return list(self._studies)
 
-    def read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+    def read(
+        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+    ) -> tuple[Encoded, list[Skipped]] | None:
         self.reads.append(study)
         if study in self.gone:
             raise StudyDeleted
         if study in self.unreadable:
             raise StudyUnreadable("the index is damaged")
         record = self._studies[study]
-        return (record, []) if scope.matches(record.attributes) else None
+        return (encode(record), []) if scope.matches(record.attributes) else None
 
 
 class MemoryStore:

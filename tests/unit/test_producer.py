@@ -101,10 +101,10 @@ def test_an_interrupted_run_goes_on_behind_its_last_leaf(
     interrupted = threading.Event()
 
     class Stopping(MemorySource):
-        def read(self, study: str, level: str, scope: Any) -> Any:
+        def read(self, study: str, *arguments: Any) -> Any:
             if len(self.reads) == stop_before:
                 interrupted.set()
-            return super().read(study, level, scope)
+            return super().read(study, *arguments)
 
     stopping = Stopping(*map(study, range(8)))
 
@@ -150,10 +150,10 @@ def test_a_cancelled_run_keeps_its_leaves_below_a_partial_root(
     transaction, store, interrupted = add_transaction(), MemoryStore(), threading.Event()
 
     class Stopping(MemorySource):
-        def read(self, study: str, level: str, scope: Any) -> Any:
+        def read(self, study: str, *arguments: Any) -> Any:
             if len(self.reads) == leaves:
                 interrupted.set()
-            return super().read(study, level, scope)
+            return super().read(study, *arguments)
 
     producer = make_producer(
         transaction, Stopping(*map(study, range(9))), store, records_per_instance=3, interrupted=interrupted

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import chain, groupby, islice, repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from .attributes import INSTANCE, SERIES, STUDY, Attribute
 from .elements import INTEGERS, LENGTH_32, LONG_FORM, InvalidRecord, element_header, item_header
@@ -224,25 +224,33 @@ def _nothing_fits(value: str) -> None:
     """For a VR whose values are always looked at closely."""
 
 
-class StudyEncoder:
-    """Encodes study records as items of the Inventoried Studies Sequence (0008,0423).
+class EncodedStudy(NamedTuple):
+    """An item of the Inventoried Studies Sequence (0008,0423), and how it came to be.
 
-    ``corrections`` counts the values that were changed; ``identifying=False`` leaves out what identifies patients.
+    ``series`` and ``instances`` are the numbers of items in it, ``corrected`` that of the values that were changed;
+    ``skipped`` could not be records.
     """
 
+    item: bytes
+    series: int
+    instances: int
+    corrected: int
+    skipped: list[Skipped]
+
+
+class StudyEncoder:
+    """Encodes study records; ``identifying=False`` leaves out what identifies patients."""
+
     def __init__(self, level: str, identifying: bool = True) -> None:
-        self.corrections = Corrections()
+        self._corrections = Corrections()
         self._level = level
-        self._study = ItemEncoder(STUDY, self.corrections, identifying)
-        self._series = ItemEncoder(SERIES, self.corrections, identifying)
-        self._instance = ItemEncoder(INSTANCE, self.corrections, identifying)
+        self._study = ItemEncoder(STUDY, self._corrections, identifying)
+        self._series = ItemEncoder(SERIES, self._corrections, identifying)
+        self._instance = ItemEncoder(INSTANCE, self._corrections, identifying)
 
-    def encode(self, study: StudyRecord) -> tuple[bytes, int, int, list[Skipped]]:
-        """The item, the numbers of series and instance items in it, and what could not be a record.
-
-        Raises:
-            InvalidRecord: the study itself cannot be a record.
-        """
+    def encode(self, study: StudyRecord) -> EncodedStudy:
+        """Raises: InvalidRecord, when the study itself cannot be a record."""
+        corrected = self._corrections.count
         skipped: list[Skipped] = []
         attributes = study.attributes
         series: list[bytes] = []
@@ -258,7 +266,7 @@ class StudyEncoder:
                 instances += count
             attributes = {**attributes, "InventoriedSeriesSequence": b"".join(series)}
         (item,) = self._study.items((attributes,))
-        return item, len(series), instances, skipped
+        return EncodedStudy(item, len(series), instances, self._corrections.count - corrected, skipped)
 
     def _series_item(self, series: SeriesRecord, skipped: list[Skipped]) -> tuple[bytes, int]:
         attributes = series.attributes
@@ -270,11 +278,11 @@ class StudyEncoder:
         return item, len(instances)
 
     def _instance_items(self, series: SeriesRecord, skipped: list[Skipped]) -> list[bytes]:
-        corrected = self.corrections.count
+        corrected = self._corrections.count
         try:
             return self._instance.items([instance.attributes for instance in series.instances])
         except InvalidRecord:  # one by one, to tell which
-            self.corrections.count = corrected
+            self._corrections.count = corrected
         items: list[bytes] = []
         for instance in series.instances:
             try:

@@ -7,7 +7,7 @@ Keywords that no table knows are not written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,9 +31,11 @@ class SeriesRecord:
 
 @dataclass(slots=True)
 class StudyRecord:
+    """``series`` may be read from the repository while one iterates, so that only one is held in memory at a time."""
+
     identifier: str
     attributes: Attributes
-    series: list[SeriesRecord] = field(default_factory=list)
+    series: Iterable[SeriesRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)

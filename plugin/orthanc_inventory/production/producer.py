@@ -166,21 +166,18 @@ class Producer:
         )
 
     def _take(self, study: str) -> None:
-        progress, corrections = self._transaction.progress, self._encoder.corrections
+        progress = self._transaction.progress
         try:
-            read = self._source.read(study, self._transaction.level, self._scope)
-            if read is None:
-                return
-            record, skipped = read
-            corrected = corrections.count
-            item, series, instances, refused = self._encoder.encode(record)
-            corrected = corrections.count - corrected
+            read = self._source.read(study, self._transaction.level, self._scope, self._encoder.encode)
         except StudyDeleted:
             progress.deleted_studies += 1
             return
         except (StudyUnreadable, InvalidRecord) as error:
             self._skip([Skipped(study, "Study", str(error))])
             return
+        if read is None:
+            return
+        (item, series, instances, corrected, refused), skipped = read
         records = 1 + series + instances
         if self._items and self._leaf_records + records > self._settings.records_per_instance:
             self._write_leaf()

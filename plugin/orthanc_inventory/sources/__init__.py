@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from ..dicom.records import Skipped, StudyRecord
 from ..dicom.scope import Scope
+
+
+Encoded = TypeVar("Encoded")
 
 
 class StudyDeleted(Exception):
@@ -25,8 +28,12 @@ class Source(Protocol):
     def studies(self, scope: Scope) -> Sequence[str]:
         """The identifiers of all studies that may match, as a snapshot of this moment."""
 
-    def read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+    def read(
+        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+    ) -> tuple[Encoded, list[Skipped]] | None:
         """One study as it was at its Item Inventory DateTime, with what could not be read of it; None: not in scope.
+
+        The record is given to ``encode`` while it is read, and again when the study turns out to have changed meanwhile.
 
         Raises:
             StudyDeleted, StudyUnreadable

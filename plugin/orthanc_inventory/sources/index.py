@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from ..dicom.records import Attributes, InstanceRecord, SeriesRecord, Skipped, StudyRecord
 from ..dicom.scope import Scope
 from ..dicom.uids import INVENTORY_STORAGE
 from ..host import Host, HostError, NotFound
-from . import StudyDeleted, StudyUnreadable
+from . import Encoded, StudyDeleted, StudyUnreadable
 
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
@@ -35,8 +35,10 @@ class Strategy(Protocol):
     def series(self, study: str) -> list[dict[str, Any]]:
         """The series of a study as Orthanc expands them: ID, MainDicomTags, Instances (IDs)."""
 
-    def instances(self, study: str, series: list[dict[str, Any]]) -> tuple[dict[str, list[InstanceRecord]], list[Skipped]]:
-        """Instance records by series ID, and the instances that cannot be read.
+    def instances(
+        self, study: str, series: list[dict[str, Any]], skipped: list[Skipped]
+    ) -> Iterator[tuple[dict[str, Any], list[InstanceRecord]]]:
+        """Each of the series with its instance records; instances that cannot be read are added to ``skipped``.
 
         Raises:
             Moved: the instances are no longer those that ``series`` lists.
@@ -72,10 +74,12 @@ class IndexSource:
         limits = ("LimitFindResults", "LimitFindInstances")
         return not any(self._host.configuration.get(limit) for limit in limits)
 
-    def read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+    def read(
+        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+    ) -> tuple[Encoded, list[Skipped]] | None:
         for _ in range(ATTEMPTS):
             try:
-                return self._read(study, level, scope)
+                return self._read(study, level, scope, encode)
             except Moved:
                 continue
             except NotFound:
@@ -94,7 +98,9 @@ class IndexSource:
             raise StudyUnreadable(str(error)) from None
         return True
 
-    def _read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+    def _read(
+        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+    ) -> tuple[Encoded, list[Skipped]] | None:
         head = self._host.get_json(f"/studies/{study}")
         attributes = {**head["PatientMainDicomTags"], **head["MainDicomTags"]}
         if not scope.matches(attributes, unknown_yet="ModalitiesInStudy"):
@@ -119,14 +125,21 @@ class IndexSource:
             attributes["OtherPatientIDsSequence"] = [{"PatientID": identifier} for identifier in identifiers]
         if not scope.matches(attributes):
             return None
-        instances: dict[str, list[InstanceRecord]] = {}
         skipped: list[Skipped] = []
-        if level == "INSTANCE":
-            instances, skipped = self._strategy.instances(study, series)
+        encoded = encode(StudyRecord(study, attributes, self._series(study, series, level, skipped)))
         if self._last_update(study) != head.get("LastUpdate"):
             raise Moved
-        records = [SeriesRecord(entry["ID"], entry["MainDicomTags"], instances.get(entry["ID"], [])) for entry in series]
-        return StudyRecord(study, attributes, records), skipped
+        return encoded, skipped
+
+    def _series(
+        self, study: str, series: list[dict[str, Any]], level: str, skipped: list[Skipped]
+    ) -> Iterator[SeriesRecord]:
+        if level == "INSTANCE":
+            for entry, instances in self._strategy.instances(study, series, skipped):
+                yield SeriesRecord(entry["ID"], entry["MainDicomTags"], instances)
+        else:
+            for entry in series:
+                yield SeriesRecord(entry["ID"], entry["MainDicomTags"])
 
     def _last_update(self, study: str) -> str | None:
         try:
@@ -136,9 +149,10 @@ class IndexSource:
 
     def _is_inventory(self, study: str) -> bool:
         """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
-        instances, unreadable = self._strategy.instances(study, self._strategy.series(study))
-        records = (record for series in instances.values() for record in series)
-        return not unreadable and all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in records)
+        unreadable: list[Skipped] = []
+        series = self._strategy.instances(study, self._strategy.series(study), unreadable)
+        records = (record for _, instances in series for record in instances)
+        return all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in records) and not unreadable
 
 
 def _update_date_time(last_update: str) -> str:

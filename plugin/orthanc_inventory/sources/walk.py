@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..dicom.records import InstanceRecord, Skipped
@@ -20,15 +21,14 @@ class Walk:
     def series(self, study: str) -> list[dict[str, Any]]:
         return self._host.get_json(f"/studies/{study}/series")
 
-    def instances(self, study: str, series: list[dict[str, Any]]) -> tuple[dict[str, list[InstanceRecord]], list[Skipped]]:
-        records: dict[str, list[InstanceRecord]] = {}
-        skipped: list[Skipped] = []
+    def instances(
+        self, study: str, series: list[dict[str, Any]], skipped: list[Skipped]
+    ) -> Iterator[tuple[dict[str, Any], list[InstanceRecord]]]:
         for entry in series:
             instances = self._host.get_json(f"/series/{entry['ID']}/instances")
             if {instance["ID"] for instance in instances} != set(entry["Instances"]):
                 raise Moved
-            records[entry["ID"]] = self._records(instances, skipped)
-        return records, skipped
+            yield entry, self._records(instances, skipped)
 
     def _records(self, instances: list[dict[str, Any]], skipped: list[Skipped]) -> list[InstanceRecord]:
         get_json, record = self._host.get_json, self._objects.record
