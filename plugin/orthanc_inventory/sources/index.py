@@ -18,6 +18,8 @@ from . import Encoded, StudyDeleted, StudyUnreadable
 
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
+# LastUpdate counts seconds: of a study that changed this lately (seconds) it does not tell whether it changed again.
+_RESTLESS = datetime.timedelta(seconds=2)
 # All but what every step of Orthanc and of ours leaves as it is.
 _UNSURE = re.compile(r"[^A-Za-z0-9^._*-]")
 _LAST_UPDATE = re.compile(r"([0-9]{8})T([0-9]{6})")
@@ -112,10 +114,11 @@ class IndexSource:
         now = datetime.datetime.now(datetime.timezone.utc)
         if {entry["ID"] for entry in series} != set(head["Series"]):
             raise Moved
+        last_update = head.get("LastUpdate", "")
         attributes |= {
             **self._access,
             "ItemInventoryDateTime": now.strftime("%Y%m%d%H%M%S.%f+0000"),
-            "StudyUpdateDateTime": _update_date_time(head.get("LastUpdate", "")),
+            "StudyUpdateDateTime": _update_date_time(last_update),
             "ModalitiesInStudy": "\\".join(sorted({entry["MainDicomTags"].get("Modality") or "OT" for entry in series})),
             "NumberOfStudyRelatedSeries": str(len(series)),
             "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
@@ -127,8 +130,11 @@ class IndexSource:
             return None
         skipped: list[Skipped] = []
         encoded = encode(StudyRecord(study, attributes, self._series(study, series, level, skipped)))
-        if self._last_update(study) != head.get("LastUpdate"):
+        if self._last_update(study) != last_update:
             raise Moved
+        if last_update >= (now - _RESTLESS).strftime("%Y%m%dT%H%M%S") or not last_update:
+            if _children(self._strategy.series(study)) != _children(series):
+                raise Moved
         return encoded, skipped
 
     def _series(
@@ -141,11 +147,11 @@ class IndexSource:
             for entry in series:
                 yield SeriesRecord(entry["ID"], entry["MainDicomTags"])
 
-    def _last_update(self, study: str) -> str | None:
+    def _last_update(self, study: str) -> str:
         try:
             return self._host.get(f"/studies/{study}/metadata/LastUpdate").decode("ascii")
         except NotFound:  # Orthanc keeps none, or the study is gone
-            return None
+            return ""
 
     def _is_inventory(self, study: str) -> bool:
         """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
@@ -153,6 +159,10 @@ class IndexSource:
         series = self._strategy.instances(study, self._strategy.series(study), unreadable)
         records = (record for _, instances in series for record in instances)
         return all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in records) and not unreadable
+
+
+def _children(series: list[dict[str, Any]]) -> dict[str, set[str]]:
+    return {entry["ID"]: set(entry["Instances"]) for entry in series}
 
 
 def _update_date_time(last_update: str) -> str:
