@@ -5,6 +5,7 @@ It irons out what differs between versions of the Python plugin: how an error is
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import traceback
@@ -24,6 +25,8 @@ _ERRORS = {
     500: "INTERNAL_ERROR",
     503: "BAD_SEQUENCE_OF_CALLS",
 }
+# Orthanc's levels of resources.
+LEVELS = ("Patient", "Study", "Series", "Instance")
 # UnknownResource, InexistentItem
 _NOT_FOUND = (17, 7)
 # What cannot stream is held in memory as a whole, so its size is limited (bytes).
@@ -152,15 +155,31 @@ class Host:
         """A value in ``/tools/metrics-prometheus``."""
         self._orthanc.SetMetricsValue(name, float(value), self._orthanc.MetricsType.DEFAULT)
 
-    def on_change(self, started: Callable[[], None], stopped: Callable[[], None], other: Callable[..., None] | None) -> None:
-        """Callbacks for start and stop; ``other`` gets every change, as the user's own script would."""
+    def on_change(
+        self,
+        started: Callable[[], None],
+        stopped: Callable[[], None],
+        changed: Callable[[str, str, bool], None],
+        other: Callable[..., None] | None,
+    ) -> None:
+        """Callbacks for start and stop; ``changed`` gets level and ID of what changed, and whether it was deleted.
+
+        ``other`` gets every change, as the user's own script would.
+        """
         kinds = self._orthanc.ChangeType
+        levels = {getattr(self._orthanc.ResourceType, level.upper()): level for level in LEVELS}
+        updates = {kinds.NEW_CHILD_INSTANCE, kinds.UPDATED_METADATA, kinds.UPDATED_ATTACHMENT}
 
         def change(kind: int, level: int, resource: str) -> None:
             if kind == kinds.ORTHANC_STARTED:
                 started()
             elif kind == kinds.ORTHANC_STOPPED:
                 stopped()
+            elif kind == kinds.DELETED:
+                changed(levels[level], resource, True)
+            # Orthanc tells the study of each new instance: its series and patient need not be noted.
+            elif kind in updates and (kind != kinds.NEW_CHILD_INSTANCE or levels[level] == "Study"):
+                changed(levels[level], resource, False)
             if other is not None:
                 other(kind, level, resource)
 
@@ -222,6 +241,12 @@ class Host:
             output.SendHttpStatus(status, body)
         except TypeError:  # plugin 4.0 wants the length as well; json.dumps made it ASCII
             output.SendHttpStatus(status, body, len(body))
+
+
+def identifier_of(*parts: str) -> str:
+    """Orthanc's ID of a resource: the SHA-1 of its identifiers, from the Patient ID on, joined by bars, in groups of eight."""
+    digest = hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return "-".join(digest[start : start + 8] for start in range(0, 40, 8))
 
 
 def describe(error: Exception) -> str:

@@ -17,6 +17,7 @@ from .config import SECTION, InvalidConfiguration, read_configuration
 from .dicom.values import legal_value
 from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
+from .production.changes import Changes
 from .production.journal import Journal
 from .production.producer import Producer, Settings
 from .production.runs import Runs
@@ -30,6 +31,7 @@ from .services.rest.transactions import TransactionRoutes
 from .sources import Source
 from .sources.find import Find
 from .sources.index import IndexSource
+from .sources.index_state import IndexState
 from .sources.objects import Objects
 from .sources.walk import Walk
 from .stores import Store
@@ -59,6 +61,7 @@ class Plugin:
         self._unavailable = "Orthanc is starting, try again"
         self._router: Router | None = None
         self._runs: Runs | None = None
+        self._changes: Changes | None = None
         self._journal: Journal | None = None
         self._state_directory: StateDirectory | None = None
         try:
@@ -68,9 +71,9 @@ class Plugin:
             self._unavailable = str(error)
             host.log_error(str(error))
         if self._configuration.get("Enable") is False:
-            host.on_change(lambda: None, lambda: None, on_change)
+            host.on_change(lambda: None, lambda: None, lambda *change: None, on_change)
             return
-        host.on_change(self._start, self._stop, on_change)
+        host.on_change(self._start, self._stop, self._note, on_change)
         host.register_route("/inventories(/.*)?", self._serve)
 
     def _serve(self, request: Request) -> Answer:
@@ -93,6 +96,11 @@ class Plugin:
         except Exception as error:  # Orthanc itself must go on
             self._give_up(f"it cannot start: {describe(error)}")
 
+    def _note(self, level: str, identifier: str, deleted: bool) -> None:
+        # What comes before there is a record of changes is found to be a gap in it.
+        if self._changes is not None:
+            self._changes.note(level, identifier, deleted)
+
     def _give_up(self, reason: str) -> None:
         self._unavailable = reason
         self._host.log_error(reason)
@@ -103,6 +111,10 @@ class Plugin:
         system = host.get_json("/system")
         self._state_directory = StateDirectory(_state_directory(host, configuration["StateDirectory"]))
         self._journal = journal = Journal(self._state_directory.journal)
+        # Several Orthancs can work on the index that such a plugin keeps.
+        alone = not system.get("DatabaseBackendPlugin")
+        self._changes = Changes(self._state_directory.changes, IndexState(host), alone)
+        self._changes.start()
         stores: dict[str, Store] = {
             "Orthanc": OrthancStore(host),
             "Directory": DirectoryStore(self._state_directory.instances),
@@ -139,11 +151,13 @@ class Plugin:
         self._router = None
         if self._runs is not None:
             self._runs.stop()
+        if self._changes is not None:
+            self._changes.stop()
         if self._journal is not None:
             self._journal.close()
         if self._state_directory is not None:
             self._state_directory.close()
-        self._runs = self._journal = self._state_directory = None
+        self._runs = self._changes = self._journal = self._state_directory = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:
