@@ -282,14 +282,15 @@ def _nothing_fits(value: str) -> None:
 class EncodedStudy(NamedTuple):
     """An item of the Inventoried Studies Sequence (0008,0423), and how it came to be.
 
-    ``series`` and ``instances`` are the numbers of items in it, ``corrected`` that of the values that were changed;
-    ``skipped`` could not be records.
+    ``series`` and ``instances`` are the numbers of items in it, ``corrected`` that of the values that were changed,
+    ``unread`` that of the headers that could not be read; ``skipped`` could not be records.
     """
 
     item: bytes
     series: int
     instances: int
     corrected: int
+    unread: int
     skipped: list[Skipped]
 
 
@@ -309,7 +310,7 @@ class StudyEncoder:
         skipped: list[Skipped] = []
         attributes = study.attributes
         series: list[bytes] = []
-        instances = 0
+        instances, unread = 0, study.unread
         if self._level != "STUDY":
             for entry in study.series:
                 try:
@@ -319,9 +320,10 @@ class StudyEncoder:
                     continue
                 series.append(item)
                 instances += count
+                unread += sum(instance.unread for instance in entry.instances)
             attributes = {**attributes, "InventoriedSeriesSequence": b"".join(series)}
         (item,) = self._study.items((attributes,))
-        return EncodedStudy(item, len(series), instances, self._corrections.count - corrected, skipped)
+        return EncodedStudy(item, len(series), instances, self._corrections.count - corrected, unread, skipped)
 
     def _series_item(self, series: SeriesRecord, skipped: list[Skipped]) -> tuple[bytes, int]:
         attributes = series.attributes
