@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Any
@@ -14,7 +16,7 @@ from pydicom.dataset import Dataset
 from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY
 from orthanc_inventory.dicom.elements import InvalidRecord, encode_attributes
 from orthanc_inventory.dicom.encoder import Corrections, ItemEncoder
-from orthanc_inventory.dicom.macros import ANY, Attribute, row
+from orthanc_inventory.dicom.macros import ANY, FILE_ACCESS_ITEM, Attribute, row
 
 from .records import attributes
 from .test_encoder import PATIENCE
@@ -162,3 +164,33 @@ def test_items_have_what_is_required_even_without_a_value(
 ) -> None:
     data, _ = encode(table, {**INSTANCE_KEYS, **STUDY_KEYS, keyword: [{"StudyInstanceUID": "1.4"}]})
     assert all(required in data[keyword].value[0] for required in type_2_keywords)
+
+
+CONFORMANCE = (pathlib.Path(__file__).parents[2] / "CONFORMANCE.md").read_text()
+
+
+def documented(title: str) -> str:
+    return CONFORMANCE.split(f"\n### {title}\n", 1)[1].split("\n#", 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("title", "table"),
+    [("Study records", STUDY), ("Series records", SERIES), ("Instance records", INSTANCE), ("File Access Sequence", FILE_ACCESS_ITEM)],
+)
+def test_each_row_has_its_line_in_the_conformance_statement(title: str, table: Sequence[Attribute]) -> None:
+    lines = re.findall(r"^\| ([^|]+) \| (\(\w{4},\w{4}\)) \| (\w+) \| ([^|]{5,}) \|$", documented(title), re.MULTILINE)
+    sources = {(name, tag, kind): source for name, tag, kind, source in lines}
+    rows = [*table, row("SpecificCharacterSet", "1C")] if title.endswith("records") else table
+    wanted = {
+        (pydicom.datadict.dictionary_description(entry.tag), f"({entry.tag >> 16:04X},{entry.tag & 0xFFFF:04X})", entry.type)
+        for entry in rows
+    }
+    assert wanted == set(sources)
+
+
+def test_each_attribute_of_an_item_is_named_in_the_conformance_statement() -> None:
+    text = documented("Items of other sequences")
+    for level, table in LEVELS.items():
+        for path, entry in rows(level, table):
+            if len(path) > len(level) + 1 and "FileAccessSequence" not in path:
+                assert pydicom.datadict.dictionary_description(entry.tag) in text, path
