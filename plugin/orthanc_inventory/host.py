@@ -106,6 +106,8 @@ class Host:
         self.can_stream: bool = hasattr(orthanc.RestOutput, "StartStreamAnswer")
         self.configuration: Mapping[str, Any] = json.loads(orthanc.GetConfiguration())
         path = Path(orthanc.GetConfigurationPath() or ".").absolute()
+        # Since version 5.0 of the Python plugin.
+        self.can_load_headers: bool = hasattr(orthanc, "LoadDicomInstance")
         # Where the relative paths of the configuration begin. It may be one file, or a folder of them.
         self.folder_of_configuration: Path = path if path.is_dir() else path.parent
 
@@ -122,6 +124,21 @@ class Host:
 
     def get_json(self, path: str) -> Any:
         return _json(self.get(path))
+
+    def load_header(self, identifier: str) -> Any:
+        """The data set of an instance up to its pixel data, in Orthanc's short form, without private and binary values.
+
+        Raises:
+            NotFound, HostError
+        """
+        orthanc = self._orthanc
+        try:
+            instance = orthanc.LoadDicomInstance(identifier, orthanc.LoadDicomInstanceMode.UNTIL_PIXEL_DATA)
+            return json.loads(
+                instance.GetInstanceAdvancedJson(orthanc.DicomToJsonFormat.SHORT, orthanc.DicomToJsonFlags.NONE, 0)
+            )
+        except orthanc.OrthancException as error:
+            raise _translated(error) from None
 
     def post(self, path: str, body: bytes) -> bytes:
         try:

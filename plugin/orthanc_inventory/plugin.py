@@ -22,17 +22,19 @@ from .production.journal import Journal
 from .production.producer import Producer, Settings
 from .production.runs import Runs
 from .production.state_directory import StateDirectory, StateDirectoryError
-from .production.transaction import Transaction
+from .production.transaction import DETAILS, Transaction
 from .services.metrics import observe
 from .services.rest.inventories import InventoryRoutes
 from .services.rest.router import Router
 from .services.rest.status import StatusRoutes
 from .services.rest.transactions import TransactionRoutes
 from .sources import Source
+from .sources.details import Details
 from .sources.find import Find
 from .sources.index import IndexSource
 from .sources.index_state import IndexState
 from .sources.objects import Objects
+from .sources.originals import Originals
 from .sources.walk import Walk
 from .stores import Store
 from .stores.directory import DirectoryStore
@@ -120,7 +122,8 @@ class Plugin:
             "Directory": DirectoryStore(self._state_directory.instances),
         }
         store = stores[configuration["StoreIn"]]
-        source = _source(host, configuration, system)
+        sources = {detail: _source(host, configuration, system, detail) for detail in DETAILS}
+        source = sources["Index"]
         settings = _settings(configuration, system)
         catalogue = Catalogue(journal, stores)
 
@@ -128,7 +131,7 @@ class Plugin:
             observe(host.set_metric, runs, journal)
 
         def make_producer(transaction: Transaction, interrupted: threading.Event) -> Producer:
-            return Producer(transaction, source, store, journal, settings, interrupted, host.log, measure)
+            return Producer(transaction, sources[transaction.detail], store, journal, settings, interrupted, host.log, measure)
 
         runs = Runs(
             journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure
@@ -137,7 +140,7 @@ class Plugin:
         catalogue.finish_deletions()
         facts = _facts(host, configuration, system, source)
         routes = [
-            *TransactionRoutes(runs, journal, configuration["Level"]).routes(),
+            *TransactionRoutes(runs, journal, configuration["Level"], configuration["Detail"]).routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
         ]
@@ -169,12 +172,14 @@ def _state_directory(host: Host, configured: str) -> Path:
     return host.folder_of_configuration / index / "inventory"
 
 
-def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Source:
+def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
     """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
-    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
+    details = Details(host) if detail == "Files" else None
+    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"], details)
     extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
     strategy = Find(host, objects) if extended else Walk(host, objects)
-    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system))
+    originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
+    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system), originals, details)
 
 
 def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:

@@ -81,7 +81,7 @@ def test_the_table_of_the_routes_is_that_of_the_code() -> None:
     routes = [
         *InventoryRoutes(cast(Catalogue, None)).routes(),
         *StatusRoutes(cast(Runs, None), {}).routes(),
-        *TransactionRoutes(cast(Runs, None), cast(Journal, None), "STUDY").routes(),
+        *TransactionRoutes(cast(Runs, None), cast(Journal, None), "STUDY", "Index").routes(),
     ]
     assert rows == {(route.method, route.path) for route in routes}
 

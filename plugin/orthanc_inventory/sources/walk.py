@@ -7,7 +7,7 @@ from typing import Any
 
 from ..dicom.records import InstanceRecord, Skipped
 from ..host import Host, HostError, NotFound
-from .index import Moved
+from . import Moved
 from .objects import Objects
 
 # Instances in one answer: the call holds up every other route of the plugin while it lasts.
