@@ -73,7 +73,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A body: JSON made from ``value``, or ``chunks`` of bytes of a content type with their total ``size``."""
+    """A body: JSON made from ``value``, or ``chunks`` of bytes of a content type; ``size`` is their sum, if known before."""
 
     value: Any = None
     chunks: Iterable[bytes | memoryview] | None = None
@@ -198,10 +198,8 @@ class Host:
             output.StartStreamAnswer(answer.content_type)
             for chunk in answer.chunks:
                 output.SendStreamChunk(bytes(chunk))
-        elif answer.size > _LARGEST_ANSWER_IN_MEMORY:
-            raise RestError(413, "the answer is above 256 MB, which this version of Orthanc cannot stream")
         else:
-            output.AnswerBuffer(b"".join(answer.chunks), answer.content_type)
+            output.AnswerBuffer(_joined(answer.chunks, answer.size), answer.content_type)
 
     def _answer_error(self, output: Any, method: str, uri: str, status: int, message: str) -> None:
         code = getattr(self._orthanc.ErrorCode, _ERRORS[status])
@@ -222,6 +220,22 @@ class Host:
             output.SendHttpStatus(status, body)
         except TypeError:  # plugin 4.0 wants the length as well; json.dumps made it ASCII
             output.SendHttpStatus(status, body, len(body))
+
+
+def _joined(chunks: Iterable[bytes | memoryview], size: int) -> bytes:
+    """Raises: RestError, as soon as it is known that the whole, ``size`` bytes if that is not 0, is too large."""
+    kept: list[bytes | memoryview] = []
+    if size <= _LARGEST_ANSWER_IN_MEMORY:
+        size = 0
+        for chunk in chunks:
+            kept.append(chunk)
+            size += len(chunk)
+            if size > _LARGEST_ANSWER_IN_MEMORY:
+                break
+    if size > _LARGEST_ANSWER_IN_MEMORY:
+        limit = _LARGEST_ANSWER_IN_MEMORY // 1024**2
+        raise RestError(413, f"the answer is above {limit} MB, which this version of Orthanc cannot stream: ask for it in parts")
+    return b"".join(kept)
 
 
 def describe(error: Exception) -> str:

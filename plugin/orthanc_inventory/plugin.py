@@ -24,6 +24,7 @@ from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import Transaction
 from .services.metrics import observe
 from .services.rest.inventories import InventoryRoutes
+from .services.rest.openapi import OpenApiRoutes
 from .services.rest.router import Router
 from .services.rest.status import StatusRoutes
 from .services.rest.transactions import TransactionRoutes
@@ -110,7 +111,7 @@ class Plugin:
         store = stores[configuration["StoreIn"]]
         source = _source(host, configuration, system)
         settings = _settings(configuration, system)
-        catalogue = Catalogue(journal, stores)
+        catalogue = Catalogue(journal, stores, self._state_directory.folder)
 
         def measure() -> None:
             observe(host.set_metric, runs, journal)
@@ -129,6 +130,7 @@ class Plugin:
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
         ]
+        routes += OpenApiRoutes(routes).routes()
         measure()
         runs.start()
         self._router = Router(routes, configuration["Users"])

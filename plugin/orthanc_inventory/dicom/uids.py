@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 INVENTORY_STORAGE = "1.2.840.10008.5.1.4.1.1.201.1"
+MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 # Made once from random bits, as PS3.5 B.2 allows: they name this implementation for ever.
