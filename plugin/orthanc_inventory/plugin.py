@@ -19,6 +19,7 @@ from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
 from .production.journal import Journal
 from .production.producer import Producer, Settings
+from .production.retention import Retention
 from .production.runs import Runs
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import Transaction
@@ -38,7 +39,7 @@ from .stores.directory import DirectoryStore
 from .stores.orthanc import PSEUDO_PATIENT, OrthancStore
 
 # Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
-_WITHOUT_EFFECT = ("Retention", "Schedules", "Dimse", "MaximumImportSize", "DicomWeb")
+_WITHOUT_EFFECT = ("Schedules", "Dimse", "MaximumImportSize", "DicomWeb")
 
 # The room that a store must have for a run to begin (bytes); each instance is checked again before it is put there.
 _SMALL = 64 * 1024
@@ -60,6 +61,7 @@ class Plugin:
         self._unavailable = "Orthanc is starting, try again"
         self._router: Router | None = None
         self._runs: Runs | None = None
+        self._retention: Retention | None = None
         self._journal: Journal | None = None
         self._state_directory: StateDirectory | None = None
         try:
@@ -119,10 +121,12 @@ class Plugin:
         def make_producer(transaction: Transaction, interrupted: threading.Event) -> Producer:
             return Producer(transaction, source, store, journal, settings, interrupted, host.log, measure)
 
+        retention = Retention(catalogue, configuration["Retention"]["Keep"], configuration["Retention"]["Days"], host.log)
         runs = Runs(
-            journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure
+            journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure,
+            retention.wake,
         )
-        self._runs = runs
+        self._runs, self._retention = runs, retention
         catalogue.finish_deletions()
         facts = _facts(host, configuration, system, source)
         routes = [
@@ -132,6 +136,7 @@ class Plugin:
         ]
         routes += OpenApiRoutes(routes).routes()
         measure()
+        retention.start()
         runs.start()
         self._router = Router(routes, configuration["Users"])
         host.log(f"version {__version__} is ready; the index is read by {source.name}; {_intentions(host, configuration)}")
@@ -141,11 +146,13 @@ class Plugin:
         self._router = None
         if self._runs is not None:
             self._runs.stop()
+        if self._retention is not None:
+            self._retention.stop()
         if self._journal is not None:
             self._journal.close()
         if self._state_directory is not None:
             self._state_directory.close()
-        self._runs = self._journal = self._state_directory = None
+        self._runs = self._retention = self._journal = self._state_directory = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:
@@ -193,6 +200,7 @@ def _settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Se
         throttle=configuration["ThrottleDelay"] / 1000,
         timezone=configuration["Timezone"],
         attributes=attributes,
+        days=configuration["Retention"]["Days"],
         reference_access={"FileAccessURI": "./inventories/{uid}/file", "ContainerFileType": "DICOM"} if base else {},
     )
 

@@ -124,9 +124,10 @@ class Catalogue:
         """
         if self.is_in_use(inventory):
             raise InUse
-        store = self._journal.instances(inventory.study_uid)[0].store
+        stores = {instance.store for instance in self._journal.instances(inventory.study_uid)}
         self._journal.forget_inventory(inventory)
-        self._delete_instances(inventory.study_uid, store)
+        for store in stores:
+            self._delete_instances(inventory.study_uid, store)
 
     def finish_deletions(self) -> None:
         """Deletes the instances of inventories and runs whose end was cut short."""
