@@ -233,8 +233,7 @@ def _joined(chunks: Iterable[bytes | memoryview], size: int) -> bytes:
             if size > _LARGEST_ANSWER_IN_MEMORY:
                 break
     if size > _LARGEST_ANSWER_IN_MEMORY:
-        limit = _LARGEST_ANSWER_IN_MEMORY // 1024**2
-        raise RestError(413, f"the answer is above {limit} MB, which this version of Orthanc cannot stream: ask for it in parts")
+        raise RestError(413, "the answer is above 256 MB, which this version of Orthanc cannot stream: ask for it in parts")
     return b"".join(kept)
 
 

@@ -17,6 +17,7 @@ from .config import SECTION, InvalidConfiguration, read_configuration
 from .dicom.values import legal_value
 from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
+from .production.imports import Imports
 from .production.journal import Journal
 from .production.producer import Producer, Settings
 from .production.retention import Retention
@@ -24,6 +25,7 @@ from .production.runs import Runs
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import Transaction
 from .services.metrics import observe
+from .services.rest.imports import ImportRoutes
 from .services.rest.inventories import InventoryRoutes
 from .services.rest.openapi import OpenApiRoutes
 from .services.rest.router import Router
@@ -39,7 +41,7 @@ from .stores.directory import DirectoryStore
 from .stores.orthanc import PSEUDO_PATIENT, OrthancStore
 
 # Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
-_WITHOUT_EFFECT = ("Schedules", "Dimse", "MaximumImportSize", "DicomWeb")
+_WITHOUT_EFFECT = ("Schedules", "Dimse", "DicomWeb")
 
 # The room that a store must have for a run to begin (bytes); each instance is checked again before it is put there.
 _SMALL = 64 * 1024
@@ -106,14 +108,12 @@ class Plugin:
         system = host.get_json("/system")
         self._state_directory = StateDirectory(_state_directory(host, configuration["StateDirectory"]))
         self._journal = journal = Journal(self._state_directory.journal)
-        stores: dict[str, Store] = {
-            "Orthanc": OrthancStore(host),
-            "Directory": DirectoryStore(self._state_directory.instances),
-        }
+        directory = DirectoryStore(self._state_directory.instances)
+        stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
         source = _source(host, configuration, system)
         settings = _settings(configuration, system)
-        catalogue = Catalogue(journal, stores, self._state_directory.folder)
+        catalogue = Catalogue(journal, stores)
 
         def measure() -> None:
             observe(host.set_metric, runs, journal)
@@ -133,6 +133,7 @@ class Plugin:
             *TransactionRoutes(runs, journal, configuration["Level"]).routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
+            *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
         ]
         routes += OpenApiRoutes(routes).routes()
         measure()

@@ -68,7 +68,7 @@ def check(server: Server, summary: dict, folder: Path) -> None:
             "InventoryCompletionStatus", "TotalNumberOfStudyRecords",
         ):
             assert record[keyword].value == file[keyword].value, keyword
-    dump = subprocess.run(["dcmdump", "-q", str(folder / "DICOMDIR")], capture_output=True, text=True, check=True)
+    dump = subprocess.run(["dcmdump", "-q", str(folder / "DICOMDIR")], capture_output=True, encoding="latin-1", check=True)
     assert dump.stderr == "" and dump.stdout.count("INVENTORY") == len(found) + 1
 
 
@@ -141,7 +141,7 @@ def test_an_archive_that_breaks_off_is_seen_to_be_broken(make_server: Callable[.
     text = """
 def fail(*arguments):
     raise HostError(14, "the database is broken")
-at(DirectoryStore, 'read', [3], fail)
+at(DirectoryStore, 'open', [3], fail)
 """
     server = make_server(inventory={"MaxRecordsPerInstance": 3, "StoreIn": "Directory"})
     server.configuration["PythonScript"] = str(script.write(server.folder, text))

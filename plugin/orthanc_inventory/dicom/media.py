@@ -5,30 +5,33 @@ An inventory stands under no patient, so its record, INVENTORY (PS3.3 F.5.48), h
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from collections.abc import Mapping
 
-import pydicom
-from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from . import uids
 from .elements import element_header, encode_attributes, item_header
 from .inventory import file_header
 
-# The keys of the record; what the inventory lacks is written without a value.
-_KEYS = (
-    "SpecificCharacterSet",
-    "ContentDate",
-    "ContentTime",
-    "InventoryPurpose",
-    "InventoryLevel",
-    "ScopeOfInventorySequence",
-    "InventoryCompletionStatus",
-    "TotalNumberOfStudyRecords",
-)
-_TAGS = [tag_for_keyword(keyword) or 0 for keyword in ("SOPClassUID", "SOPInstanceUID", *_KEYS)]
+_DIRECTORY_RECORD_SEQUENCE = 0x00041220
+_SPECIFIC_CHARACTER_SET = 0x00080005
+# The keys of the record by tag, with what stands for one that the inventory lacks.
+_WITHOUT_VALUE = {
+    tag: element_header(tag, dictionary_VR(tag), 0)
+    for tag in (
+        tag_for_keyword(keyword) or 0
+        for keyword in (
+            "ContentDate",
+            "ContentTime",
+            "InventoryPurpose",
+            "InventoryLevel",
+            "ScopeOfInventorySequence",
+            "InventoryCompletionStatus",
+            "TotalNumberOfStudyRecords",
+        )
+    )
+}
+KEYS = frozenset({_SPECIFIC_CHARACTER_SET, *_WITHOUT_VALUE})
 
 
 class MediaDirectory:
@@ -37,16 +40,15 @@ class MediaDirectory:
     def __init__(self) -> None:
         self._records: list[tuple[dict[str, str], bytes]] = []
 
-    def add(self, file_id: tuple[str, ...], file: BinaryIO) -> None:
-        """An inventory, read from the beginning of its PS3.10 file; ``file_id`` are the components of its name."""
-        inventory = pydicom.dcmread(file, specific_tags=_TAGS)
+    def add(self, file_id: tuple[str, ...], uid: str, transfer_syntax: str, keys: Mapping[int, bytes]) -> None:
+        """An inventory: the components of its file name, and its elements with the tags of ``KEYS``, encoded."""
         reference = {
             "ReferencedFileID": "\\".join(file_id),
-            "ReferencedSOPClassUIDInFile": inventory.SOPClassUID,
-            "ReferencedSOPInstanceUIDInFile": inventory.SOPInstanceUID,
-            "ReferencedTransferSyntaxUIDInFile": inventory.file_meta.TransferSyntaxUID,
+            "ReferencedSOPClassUIDInFile": uids.INVENTORY_STORAGE,
+            "ReferencedSOPInstanceUIDInFile": uid,
+            "ReferencedTransferSyntaxUIDInFile": transfer_syntax,
         }
-        self._records.append((reference, _keys(inventory)))
+        self._records.append((reference, b"".join(element for _, element in sorted({**_WITHOUT_VALUE, **keys}.items()))))
 
     def encode(self) -> bytes:
         """The file DICOMDIR. Offsets count from its beginning (PS3.3 F.3.2.2)."""
@@ -76,7 +78,7 @@ def _file_set(first: int, last: int) -> bytes:
 
 
 def _sequence_header(length: int) -> bytes:
-    return element_header(tag_for_keyword("DirectoryRecordSequence") or 0, "SQ", length)
+    return element_header(_DIRECTORY_RECORD_SEQUENCE, "SQ", length)
 
 
 def _record(following: int, reference: dict[str, str]) -> bytes:
@@ -89,17 +91,3 @@ def _record(following: int, reference: dict[str, str]) -> bytes:
             **reference,
         }
     )
-
-
-def _keys(inventory: Dataset) -> bytes:
-    """In Explicit VR Little Endian, whatever the inventory itself is encoded in (PS3.10 8.6)."""
-    keys = Dataset()
-    for keyword in _KEYS:
-        if keyword in inventory:
-            keys[keyword] = inventory[keyword]
-        elif keyword != "SpecificCharacterSet":
-            setattr(keys, keyword, None)
-    stream = DicomBytesIO()
-    stream.is_little_endian, stream.is_implicit_VR = True, False
-    write_dataset(stream, keys)
-    return stream.getvalue()

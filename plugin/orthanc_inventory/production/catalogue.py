@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 
 from ..stores import InstanceGone, Run, Store
 from .journal import Journal, KeptInstance, KeptInventory
-
-# What is larger is held on disk while it is read (bytes).
-_IN_MEMORY = 4 * 1024 * 1024
 
 
 class InUse(Exception):
@@ -19,10 +14,10 @@ class InUse(Exception):
 
 
 class Member(NamedTuple):
-    """One instance of a tree; it may have been made by another run than the root, or not be here at all."""
+    """One instance of a tree: it belongs to the root's own run or to another inventory, or is not here at all."""
 
     uid: str
-    run: Run | None = None
+    inventory: KeptInventory | None = None
     instance: KeptInstance | None = None
 
 
@@ -31,13 +26,11 @@ class Catalogue:
 
     Args:
         stores: by name, as in the configuration key ``StoreIn``. An inventory stays where it was made.
-        folder: for files without a name, each of which exists while an instance is read.
     """
 
-    def __init__(self, journal: Journal, stores: Mapping[str, Store], folder: Path) -> None:
+    def __init__(self, journal: Journal, stores: Mapping[str, Store]) -> None:
         self._journal = journal
         self._stores = stores
-        self._folder = folder
 
     def inventories(self) -> list[KeptInventory]:
         """The roots, the oldest first."""
@@ -49,13 +42,14 @@ class Catalogue:
     def summary(self, inventory: KeptInventory) -> dict[str, Any]:
         """What users are told of an inventory; ``Missing`` are the instances of the tree that are not here (any more)."""
         members = self.tree(inventory)
-        missing = self._missing(members)
         kept = [member.instance for member in members if member.instance is not None]
         return {
             "SOPInstanceUID": inventory.uid,
+            "Origin": None,
             **{key: value for key, value in inventory.document.items() if key != "Run"},
+            **(_counts(members) if inventory.document.get("Origin") else {}),
             "InstanceUIDs": [member.uid for member in members],
-            "Missing": missing,
+            "Missing": self._missing(members),
             "Size": sum(instance.size for instance in kept),
             "SHA256": {instance.uid: instance.sha256 for instance in kept},
             "OrthancID": kept[0].identifier or None,
@@ -63,8 +57,11 @@ class Catalogue:
 
     def tree(self, inventory: KeptInventory) -> list[Member]:
         """The root and all that it incorporates, directly or not; the root is the first."""
-        run = Run(**inventory.document["Run"])
-        return [Member(instance.uid, run, instance) for instance in self._journal.instances(inventory.study_uid)[::-1]]
+        own = [Member(instance.uid, inventory, instance) for instance in self._journal.instances(inventory.study_uid)[::-1]]
+        return own + [self._member(uid) for uid in self._journal.incorporated(inventory.uid)]
+
+    def _member(self, uid: str) -> Member:
+        return Member(uid, *(self._journal.inventory_of(uid) or ()))
 
     def missing(self, inventory: KeptInventory) -> list[str]:
         """Instances of the tree that are not here, or not any more."""
@@ -72,9 +69,9 @@ class Catalogue:
 
     def _missing(self, members: list[Member]) -> list[str]:
         uids: dict[tuple[str, Run], list[str]] = {}
-        for member in members:
-            if member.run is not None and member.instance is not None:
-                uids.setdefault((member.instance.store, member.run), []).append(member.uid)
+        for uid, inventory, instance in members:
+            if inventory is not None and instance is not None:
+                uids.setdefault((instance.store, _run(inventory)), []).append(uid)
         present = {uid for (store, run), group in uids.items() for uid in self._stores[store].present(run, group)}
         return [member.uid for member in members if member.uid not in present]
 
@@ -89,7 +86,7 @@ class Catalogue:
         if found is None:
             raise KeyError(uid)
         inventory, instance = found
-        return instance.size, self._stores[instance.store].read(Run(**inventory.document["Run"]), uid)
+        return instance.size, self._stores[instance.store].read(_run(inventory), uid)
 
     def open(self, member: Member) -> BinaryIO:
         """The bytes of one instance, to be read from anywhere in them.
@@ -97,21 +94,14 @@ class Catalogue:
         Raises:
             InstanceGone
         """
-        if member.run is None or member.instance is None:
+        if member.inventory is None or member.instance is None:
             raise InstanceGone
-        # A file without a name, open to this process alone.
-        file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=self._folder)
-        try:
-            for chunk in self._stores[member.instance.store].read(member.run, member.uid):
-                file.write(chunk)
-        except BaseException:
-            file.close()
-            raise
-        file.seek(0)
-        return cast(BinaryIO, file)
+        return self._stores[member.instance.store].open(_run(member.inventory), member.uid)
 
     def is_in_use(self, inventory: KeptInventory) -> bool:
         """Whether another inventory incorporates this one or some of its instances."""
+        if self._journal.incorporating(inventory.uid):
+            return True
         uids = {instance.uid for instance in self._journal.instances(inventory.study_uid)}
         others = (other.document for other in self._journal.inventories() if other.uid != inventory.uid)
         return any(other["Base"] == inventory.uid or not uids.isdisjoint(other["Incorporates"]) for other in others)
@@ -124,10 +114,22 @@ class Catalogue:
         """
         if self.is_in_use(inventory):
             raise InUse
-        stores = {instance.store for instance in self._journal.instances(inventory.study_uid)}
-        self._journal.forget_inventory(inventory)
-        for store in stores:
-            self._delete_instances(inventory.study_uid, store)
+        going = {inventory.uid: inventory, **(self._imported_with(inventory) if inventory.document.get("Origin") else {})}
+        stores = {
+            (entry.study_uid, instance.store) for entry in going.values() for instance in self._journal.instances(entry.study_uid)
+        }
+        self._journal.forget_inventories(going)
+        for study_uid, store in stores:
+            self._delete_instances(study_uid, store)
+
+    def _imported_with(self, root: KeptInventory) -> dict[str, KeptInventory]:
+        """The imported inventories that this imported one incorporates, and no other that stays."""
+        found = map(self._journal.inventory, self._journal.incorporated(root.uid))
+        parts = {entry.uid: entry for entry in found if entry is not None and entry.document.get("Origin")}
+        while used := [uid for uid in parts if not {root.uid, *parts}.issuperset(self._journal.incorporating(uid))]:
+            for uid in used:
+                del parts[uid]
+        return parts
 
     def finish_deletions(self) -> None:
         """Deletes the instances of inventories and runs whose end was cut short."""
@@ -137,3 +139,13 @@ class Catalogue:
     def _delete_instances(self, study_uid: str, store: str) -> None:
         self._stores[store].keep_only(Run(study_uid), ())
         self._journal.forget_instances(study_uid)
+
+
+def _run(inventory: KeptInventory) -> Run:
+    return Run(**inventory.document["Run"])
+
+
+def _counts(members: list[Member]) -> dict[str, int]:
+    """Records in a tree of inventories that came one by one."""
+    documents = {member.inventory.uid: member.inventory.document for member in members if member.inventory is not None}
+    return {level: sum(document[level] for document in documents.values()) for level in ("Studies", "Series", "Instances")}

@@ -319,6 +319,7 @@ class Producer:
             "Incorporates": [reference.uid for reference in references],
             "Expiration": _expiration(self._settings.days),
             "CreationTime": utc_now(),
+            "Requestor": transaction.requestor,
             "Run": transaction.run._asdict(),
         }
 

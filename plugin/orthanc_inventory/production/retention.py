@@ -67,12 +67,11 @@ class Retention:
             self._log(f"retention: {deleted} inventories were deleted")
 
 
-def outdated(
-    inventories: Sequence[KeptInventory], keep: int, days: int, now: datetime.datetime
-) -> list[KeptInventory]:
+def outdated(inventories: Sequence[KeptInventory], keep: int, days: int, now: datetime.datetime) -> list[KeptInventory]:
     """Those that are older than ``days`` or have ``keep`` newer ones of their kind, the newest first.
 
-    ``inventories`` begin with the oldest. What came from elsewhere is not ours to delete. A COMPLETE inventory is not superseded by PARTIAL ones alone.
+    ``inventories`` begin with the oldest. What came from elsewhere is not ours to delete. A COMPLETE inventory is not
+    superseded by PARTIAL ones alone.
     """
     oldest = utc_time(now - datetime.timedelta(days=days)) if days else ""
     newer: dict[str, int] = {}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ..dicom.decoder import EncodedDataSet, Place
 from ..dicom.elements import item_header
 from ..dicom.instants import microseconds
+from ..dicom.recoding import json_object
 from ..dicom.uris import resolve
 
 SERIES_SEQUENCE, INSTANCES_SEQUENCE = 0x00080424, 0x00080425
@@ -62,6 +63,10 @@ class _Record:
             InvalidInventory
         """
         return self._data_set.decode(self.place, self._above.character_set, without=self._BELOW)
+
+    def json(self) -> dict[str, Any]:
+        """The same as a DICOM JSON object (PS3.18 F)."""
+        return json_object(self._data_set, self.place, self._above.character_set, without=self._BELOW)
 
     @property
     def character_set(self) -> str:

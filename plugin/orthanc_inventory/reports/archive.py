@@ -9,7 +9,8 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from ..dicom.media import MediaDirectory
+from ..dicom.media import KEYS, MediaDirectory
+from ..reader.inventory_file import InventoryFile
 
 _CHUNK = 1024 * 1024
 _FILES_PER_FOLDER = 1000
@@ -52,7 +53,7 @@ def archive(instances: Iterable[tuple[int, BinaryIO]]) -> Iterator[bytes]:
                     while chunk := file.read(_CHUNK):
                         member.write(chunk)
                         yield output.take()
-                file.seek(0)
-                directory.add(file_id, file)
+                inventory = InventoryFile(file, "an instance of the archive")
+                directory.add(file_id, inventory.uid, inventory.transfer_syntax, inventory.explicit_elements(KEYS))
         target.writestr("DICOMDIR", directory.encode())
     yield output.take()
