@@ -76,7 +76,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A body: JSON made from ``value``, or ``chunks`` of bytes of a content type with their total ``size``."""
+    """A body: JSON made from ``value``, or ``chunks`` of bytes of a content type; ``size`` is their sum, if known before."""
 
     value: Any = None
     chunks: Iterable[bytes | memoryview] | None = None
@@ -234,10 +234,8 @@ class Host:
             output.StartStreamAnswer(answer.content_type)
             for chunk in answer.chunks:
                 output.SendStreamChunk(bytes(chunk))
-        elif answer.size > _LARGEST_ANSWER_IN_MEMORY:
-            raise RestError(413, "the answer is above 256 MB, which this version of Orthanc cannot stream")
         else:
-            output.AnswerBuffer(b"".join(answer.chunks), answer.content_type)
+            output.AnswerBuffer(_joined(answer.chunks, answer.size), answer.content_type)
 
     def _answer_error(self, output: Any, method: str, uri: str, status: int, message: str) -> None:
         code = getattr(self._orthanc.ErrorCode, _ERRORS[status])
@@ -264,6 +262,21 @@ def identifier_of(*parts: str) -> str:
     """Orthanc's ID of a resource: the SHA-1 of its identifiers, from the Patient ID on, joined by bars, in groups of eight."""
     digest = hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
     return "-".join(digest[start : start + 8] for start in range(0, 40, 8))
+
+
+def _joined(chunks: Iterable[bytes | memoryview], size: int) -> bytes:
+    """Raises: RestError, as soon as it is known that the whole, ``size`` bytes if that is not 0, is too large."""
+    kept: list[bytes | memoryview] = []
+    if size <= _LARGEST_ANSWER_IN_MEMORY:
+        size = 0
+        for chunk in chunks:
+            kept.append(chunk)
+            size += len(chunk)
+            if size > _LARGEST_ANSWER_IN_MEMORY:
+                break
+    if size > _LARGEST_ANSWER_IN_MEMORY:
+        raise RestError(413, "the answer is above 256 MB, which this version of Orthanc cannot stream: ask for it in parts")
+    return b"".join(kept)
 
 
 def describe(error: Exception) -> str:

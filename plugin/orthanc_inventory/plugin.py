@@ -18,13 +18,17 @@ from .dicom.values import legal_value
 from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
 from .production.changes import Changes
+from .production.imports import Imports
 from .production.journal import Journal
 from .production.producer import Producer, Settings
+from .production.retention import Retention
 from .production.runs import Runs
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import DETAILS, Transaction
 from .services.metrics import observe
+from .services.rest.imports import ImportRoutes
 from .services.rest.inventories import InventoryRoutes
+from .services.rest.openapi import OpenApiRoutes
 from .services.rest.router import Router
 from .services.rest.status import StatusRoutes
 from .services.rest.transactions import TransactionRoutes
@@ -41,7 +45,7 @@ from .stores.directory import DirectoryStore
 from .stores.orthanc import PSEUDO_PATIENT, OrthancStore
 
 # Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
-_WITHOUT_EFFECT = ("Retention", "Schedules", "Dimse", "MaximumImportSize", "DicomWeb")
+_WITHOUT_EFFECT = ("Schedules", "Dimse", "DicomWeb")
 
 # The room that a store must have for a run to begin (bytes); each instance is checked again before it is put there.
 _SMALL = 64 * 1024
@@ -64,6 +68,7 @@ class Plugin:
         self._router: Router | None = None
         self._runs: Runs | None = None
         self._changes: Changes | None = None
+        self._retention: Retention | None = None
         self._journal: Journal | None = None
         self._state_directory: StateDirectory | None = None
         try:
@@ -117,10 +122,8 @@ class Plugin:
         alone = not system.get("DatabaseBackendPlugin")
         self._changes = Changes(self._state_directory.changes, IndexState(host), alone)
         self._changes.start()
-        stores: dict[str, Store] = {
-            "Orthanc": OrthancStore(host),
-            "Directory": DirectoryStore(self._state_directory.instances),
-        }
+        directory = DirectoryStore(self._state_directory.instances)
+        stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
         sources = {detail: _source(host, configuration, system, detail) for detail in DETAILS}
         source = sources["Index"]
@@ -133,18 +136,23 @@ class Plugin:
         def make_producer(transaction: Transaction, interrupted: threading.Event) -> Producer:
             return Producer(transaction, sources[transaction.detail], store, journal, settings, interrupted, host.log, measure)
 
+        retention = Retention(catalogue, configuration["Retention"]["Keep"], configuration["Retention"]["Days"], host.log)
         runs = Runs(
-            journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure
+            journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure,
+            retention.wake,
         )
-        self._runs = runs
+        self._runs, self._retention = runs, retention
         catalogue.finish_deletions()
         facts = _facts(host, configuration, system, source)
         routes = [
             *TransactionRoutes(runs, journal, configuration["Level"], configuration["Detail"]).routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
+            *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
         ]
+        routes += OpenApiRoutes(routes).routes()
         measure()
+        retention.start()
         runs.start()
         self._router = Router(routes, configuration["Users"])
         host.log(f"version {__version__} is ready; the index is read by {source.name}; {_intentions(host, configuration)}")
@@ -154,13 +162,15 @@ class Plugin:
         self._router = None
         if self._runs is not None:
             self._runs.stop()
+        if self._retention is not None:
+            self._retention.stop()
         if self._changes is not None:
             self._changes.stop()
         if self._journal is not None:
             self._journal.close()
         if self._state_directory is not None:
             self._state_directory.close()
-        self._runs = self._changes = self._journal = self._state_directory = None
+        self._runs = self._retention = self._changes = self._journal = self._state_directory = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:
@@ -210,6 +220,7 @@ def _settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Se
         throttle=configuration["ThrottleDelay"] / 1000,
         timezone=configuration["Timezone"],
         attributes=attributes,
+        days=configuration["Retention"]["Days"],
         reference_access={"FileAccessURI": "./inventories/{uid}/file", "ContainerFileType": "DICOM"} if base else {},
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
+from typing import BinaryIO
 
 from orthanc_inventory.dicom.inventory import Inventory
 from orthanc_inventory.dicom.records import InstanceRecord, SeriesRecord, Skipped, StudyRecord
@@ -91,6 +93,9 @@ class MemoryStore:
         if uid not in self.files:
             raise InstanceGone
         return iter([self.files[uid]])
+
+    def open(self, run: Run, uid: str) -> BinaryIO:
+        return BytesIO(b"".join(self.read(run, uid)))
 
     def present(self, run: Run, uids: Iterable[str]) -> set[str]:
         return set(uids) & set(self.files)

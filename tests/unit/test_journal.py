@@ -65,7 +65,7 @@ def test_a_deletion_cut_short_is_found_again(journal: Journal, add_transaction: 
     assert journal.abandoned() == []
     inventory = journal.inventory("1.6")
     assert inventory is not None
-    journal.forget_inventory(inventory)
+    journal.forget_inventories([inventory.uid])
     assert journal.inventories() == [] and journal.abandoned() == [("1.1", "Directory")]
     journal.forget_instances("1.1")
     assert journal.abandoned() == []

@@ -100,15 +100,15 @@ class Inventory:
                 **filing,
             }
         )
-        return b"".join([_file_header(self.uid), *data_set])
+        return b"".join([file_header(uids.INVENTORY_STORAGE, self.uid), *data_set])
 
 
-def _file_header(uid: str) -> bytes:
+def file_header(sop_class: str, uid: str) -> bytes:
     """Preamble and File Meta Information (PS3.10 7.1)."""
     meta = element_header(0x00020001, "OB", 2) + b"\0\1"
     meta += encode_attributes(
         {
-            "MediaStorageSOPClassUID": uids.INVENTORY_STORAGE,
+            "MediaStorageSOPClassUID": sop_class,
             "MediaStorageSOPInstanceUID": uid,
             "TransferSyntaxUID": uids.EXPLICIT_VR_LITTLE_ENDIAN,
             "ImplementationClassUID": uids.IMPLEMENTATION_CLASS,

@@ -42,7 +42,7 @@ class Settings:
 
     ``attributes`` stand in each instance (equipment, end points); ``reference_access`` tells how a referenced inventory is
     reached, with ``{uid}`` in place of its UID; ``throttle`` are seconds between studies; ``timezone`` is an offset such
-    as ``+0100``, or empty for that of the server.
+    as ``+0100``, or empty for that of the server; ``days`` is how long inventories are kept, 0 for ever.
     """
 
     store: str
@@ -52,6 +52,7 @@ class Settings:
     timezone: str
     attributes: Mapping[str, Any]
     reference_access: Mapping[str, str]
+    days: int = 0
 
 
 class Producer:
@@ -318,10 +319,19 @@ class Producer:
             "Instances": progress.instances,
             "Base": None,
             "Incorporates": [reference.uid for reference in references],
-            "Expiration": None,
+            "Expiration": _expiration(self._settings.days),
             "CreationTime": utc_now(),
+            "Requestor": transaction.requestor,
             "Run": transaction.run._asdict(),
         }
+
+
+def _expiration(days: int) -> str | None:
+    """Expiration DateTime (0008,0416) of an inventory that is finished now."""
+    if not days:
+        return None
+    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+    return moment.strftime("%Y%m%d%H%M%S+0000")
 
 
 def _zone(offset: str) -> datetime.tzinfo | None:

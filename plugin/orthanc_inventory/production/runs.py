@@ -48,6 +48,7 @@ class Runs:
         make_producer: makes the producer of a transaction; gets the event that interrupts it.
         check: raises StoreError when a run could not store anything.
         observe: called after each change of a state, without the lock.
+        after_run: called when a run has come to its end, without the lock.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Runs:
         maximum_pending: int,
         log: Callable[[str], None],
         observe: Callable[[], None],
+        after_run: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._make_producer = make_producer
@@ -65,6 +67,7 @@ class Runs:
         self._maximum_pending = maximum_pending
         self._log = log
         self._observe = observe
+        self._after_run = after_run
         self._condition = threading.Condition()
         self._interrupted = threading.Event()
         self._stopping = False
@@ -215,6 +218,8 @@ class Runs:
                     del self._queue[transaction.uid]
                 self._condition.notify_all()
             self._observe()
+            if ended:
+                self._after_run()
 
     def _next(self) -> Transaction | None:
         """Waits for a transaction that can be worked on; None when Orthanc stops."""

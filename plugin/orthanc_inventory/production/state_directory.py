@@ -19,6 +19,7 @@ class StateDirectory:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.journal = folder / "journal.db"
         self.changes = folder / "changes.db"
         self.instances = folder / "instances"

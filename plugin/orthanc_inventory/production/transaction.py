@@ -119,4 +119,9 @@ class Transaction:
 
 def utc_now() -> str:
     """This moment in Orthanc's form of it."""
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S")
+    return utc_time(datetime.datetime.now(datetime.timezone.utc))
+
+
+def utc_time(moment: datetime.datetime) -> str:
+    """A moment in UTC in Orthanc's form of it: the later one is the greater text."""
+    return moment.strftime("%Y%m%dT%H%M%S")

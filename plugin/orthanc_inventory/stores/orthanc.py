@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
 
 from ..dicom.inventory import Inventory, plain
 from ..host import Host, HostError, NotFound, identifier_of
 from . import InstanceGone, Run, StoreError
 
 PSEUDO_PATIENT = "ORTHANC-INVENTORY"
+# What is larger lies on disk while it is read (bytes).
+_IN_MEMORY = 4 * 1024 * 1024
 _WAY_ROUND = 'or set Inventory.StoreIn to "Directory"'
 
 
 class OrthancStore:
-    def __init__(self, host: Host) -> None:
+    """``folder`` is for files without a name, each of which exists while a large instance is read."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
         self._host = host
+        self._folder = folder
         self._patient = identifier_of(PSEUDO_PATIENT)
 
     def check(self, size: int) -> None:
@@ -91,6 +100,16 @@ class OrthancStore:
             return plain(self._host.get(f"/instances/{_instance(run, uid)}/file"))
         except NotFound:
             raise InstanceGone from None
+
+    def open(self, run: Run, uid: str) -> BinaryIO:
+        content = b"".join(self.read(run, uid))
+        if len(content) <= _IN_MEMORY:
+            return BytesIO(content)
+        # Several may be open at a time.
+        file = tempfile.TemporaryFile(dir=self._folder)
+        file.write(content)
+        file.seek(0)
+        return file
 
     def present(self, run: Run, uids: Iterable[str]) -> set[str]:
         identifiers = self._instances(run)

@@ -20,12 +20,24 @@ _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _PARAMETERS = {"{uid}": "([0-9.]+)", "{ID}": "([0-9.]+)"}
 
 
+# The keys of a body and the types that each may have.
+Keys = Mapping[str, type | tuple[type, ...]]
+
+
 class Route(NamedTuple):
-    """``path`` as in the documentation, with its parameters in braces; ``serve`` gets the request and their values."""
+    """``path`` as in the documentation, with its parameters in braces; ``serve`` gets the request and their values.
+
+    The rest tells users of the route: what it does, the ``parameters`` of its query, the keys of its JSON ``body``, or the
+    content type of another one, and the content type that it ``answers``.
+    """
 
     method: str
     path: str
     serve: Callable[..., Answer]
+    summary: str = ""
+    parameters: tuple[str, ...] = ()
+    body: Keys | str | None = None
+    answers: str = "application/json"
 
 
 class Router:
@@ -86,7 +98,7 @@ def _check_same_site(request: Request) -> None:
         raise RestError(403, "a request from another site is refused; its Origin must be this server")
 
 
-def json_body(request: Request, allowed: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+def json_body(request: Request, allowed: Keys) -> dict[str, Any]:
     """The body as an object with known keys of the right types; an empty body is an empty object.
 
     Raises:

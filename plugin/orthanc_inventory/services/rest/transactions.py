@@ -14,9 +14,10 @@ from ...production.journal import Journal
 from ...production.runs import NotPossible, RunRequest, Runs, TooManyRuns
 from ...production.transaction import DETAILS, State, Transaction
 from ...stores import StoreError
-from .router import Route, flag, json_body, page, user_of
+from .router import Keys, Route, flag, json_body, page, user_of
 
-_START_KEYS: dict[str, type | tuple[type, ...]] = {
+_CANCEL_KEYS: Keys = {"RetainInstances": bool}
+_START_KEYS: Keys = {
     "Level": str,
     "Detail": str,
     "Purpose": str,
@@ -37,12 +38,14 @@ class TransactionRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route("POST", "/inventories", self.start),
-            Route("GET", "/inventories/transactions", self.list),
-            Route("GET", "/inventories/transactions/{ID}", self.show),
-            Route("POST", "/inventories/transactions/{ID}/pause", self.pause),
-            Route("POST", "/inventories/transactions/{ID}/resume", self.resume),
-            Route("POST", "/inventories/transactions/{ID}/cancel", self.cancel),
+            Route("POST", "/inventories", self.start, "Starts a run", body=_START_KEYS),
+            Route(
+                "GET", "/inventories/transactions", self.list, "IDs of runs, the last 1,000", ("expand", "since", "limit")
+            ),
+            Route("GET", "/inventories/transactions/{ID}", self.show, "One run"),
+            Route("POST", "/inventories/transactions/{ID}/pause", self.pause, "Pauses a run", body={}),
+            Route("POST", "/inventories/transactions/{ID}/resume", self.resume, "Lets a paused run go on", body={}),
+            Route("POST", "/inventories/transactions/{ID}/cancel", self.cancel, "Ends a run", body=_CANCEL_KEYS),
         ]
 
     def start(self, request: Request) -> Answer:
@@ -86,7 +89,7 @@ class TransactionRoutes:
         return self._change(lambda: self._runs.resume(uid))
 
     def cancel(self, request: Request, uid: str) -> Answer:
-        retain = json_body(request, {"RetainInstances": bool}).get("RetainInstances", False)
+        retain = json_body(request, _CANCEL_KEYS).get("RetainInstances", False)
         return self._change(lambda: self._runs.cancel(uid, retain))
 
     def _change(self, change: Callable[[], Transaction | None]) -> Answer:

@@ -1,0 +1,22 @@
+"""URIs of stored objects: a relative one counts from the nearest Stored Instance Base URI (PS3.3 C.38.1.2.6, P.2.1)."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urljoin
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def resolve(uri: str, base: str) -> str:
+    """The URI merged with its base (RFC 3986 5.2), whatever the scheme; as it is if it is absolute or there is no base.
+
+    ``base`` is that of the series item, else of the study item, else of the study end points of the inventory. What in
+    it follows the last slash is dropped.
+    """
+    scheme = _SCHEME.match(base)
+    if _SCHEME.match(uri) or scheme is None:
+        return uri
+    # urljoin merges for the schemes that it knows only.
+    merged = urljoin("http:" + base[scheme.end() :], uri)
+    return scheme[0] + merged.removeprefix("http:")

@@ -1,0 +1,88 @@
+"""One inventory file from elsewhere, looked at from its first byte to its last before it is taken in."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from ..dicom.decoder import InvalidInventory
+from .inventory import Inventory
+from .inventory_file import InventoryFile
+from .records import Study
+
+# Attributes of Type 1 that are not a UID of the record itself (PS3.3 Table C.38.1-1).
+_ITEM_INVENTORY_DATE_TIME, _MODALITY, _SOP_CLASS_UID = 0x00080404, 0x00080060, 0x00080016
+_SCOPE = "00080400"
+
+
+class Examined(NamedTuple):
+    """What is to be known of a file: ``attributes`` and ``scope`` as DICOM JSON, ``studies``, ``series`` and ``instances``
+    are the numbers of records in this file, ``total`` that of the study records in its whole tree; ``children`` are
+    incorporated directly, ``incorporated`` is all below, a child before what is below it.
+    """
+
+    uid: str
+    attributes: dict[str, str]
+    scope: list[dict[str, Any]]
+    studies: int
+    series: int
+    instances: int
+    total: int
+    children: list[str]
+    incorporated: list[str]
+
+
+def examine(content: bytes) -> Examined:
+    """Reads a PS3.10 file to its end.
+
+    Raises:
+        InvalidInventory: it is no inventory, is damaged or too deep, or lacks what the standard demands (Type 1).
+    """
+    file = InventoryFile(BytesIO(content), "the file")
+    inventory = Inventory(file.uid, lambda uid: BytesIO(content))
+    attributes = {keyword: str(value) for keyword, value in file.attributes.items() if not isinstance(value, list)}
+    for keyword in ("ContentDate", "ContentTime"):
+        if not attributes.get(keyword):
+            raise file.invalid(f"{keyword} is missing")
+    series = instances = 0
+    for study in file.studies():
+        more_series, more_instances = _records(file, study)
+        series += more_series
+        instances += more_instances
+    return Examined(
+        file.uid,
+        attributes,
+        file.json().get(_SCOPE, {}).get("Value", []),
+        file.study_records,
+        series,
+        instances,
+        file.total_study_records,
+        list(dict.fromkeys(reference.uid for reference in inventory.references() if reference.depth == 1)),
+        inventory.instance_uids[1:],
+    )
+
+
+def _records(file: InventoryFile, study: Study) -> tuple[int, int]:
+    """The numbers of series and instance records in a study record, which have what they must."""
+    series = instances = 0
+    _check(file, study, _ITEM_INVENTORY_DATE_TIME, "ItemInventoryDateTime")
+    for series, entry in enumerate(study.series(), 1):
+        if file.level == "STUDY":
+            raise _invalid(file, entry, "a series stands in an inventory of Inventory Level STUDY")
+        _check(file, entry, _MODALITY, "Modality")
+        for instance in entry.instances():
+            if file.level == "SERIES":
+                raise _invalid(file, instance, "an instance stands in an inventory of Inventory Level SERIES")
+            _check(file, instance, _SOP_CLASS_UID, "SOPClassUID")
+            instances += 1
+    return series, instances
+
+
+def _check(file: InventoryFile, record: Any, tag: int, keyword: str) -> None:
+    """Whether a record has its UID, and an attribute that must have a value."""
+    if not record.uid or record.value(tag) == "":
+        raise _invalid(file, record, f"{keyword} is missing")
+
+
+def _invalid(file: InventoryFile, record: Any, problem: str) -> InvalidInventory:
+    return InvalidInventory(file.name, record.place[0], problem, "PS3.3 C.38.1")

@@ -1,0 +1,62 @@
+"""Where the records of each study lie: a temporary database outside memory, made in one pass over the tree."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+
+from ..dicom.decoder import Place
+from .merged import MergedStudy, merge
+from .records import Study
+
+_SCHEMA = """
+PRAGMA cache_size = -8000;
+CREATE TABLE instance (number INTEGER PRIMARY KEY, uid TEXT UNIQUE);
+CREATE TABLE record (
+  number INTEGER PRIMARY KEY, study TEXT, patient TEXT, moment INTEGER, instance INTEGER, start INTEGER, stop INTEGER, explicit INTEGER
+);
+"""
+_RECORD = "INSERT INTO record (study, patient, moment, instance, start, stop, explicit) VALUES (?, ?, ?, ?, ?, ?, ?)"
+# Of records of one moment that nearest to the root is the latest.
+_MERGED = """
+SELECT study, patient, instance.uid, start, stop, explicit
+FROM (SELECT *, min(number) OVER (PARTITION BY study, patient) AS first FROM record {condition}) AS record
+JOIN instance ON instance.number = record.instance
+ORDER BY {order}, moment, record.number DESC
+"""
+_ALL = _MERGED.format(condition="", order="first")
+_ALL_BY_UID = _MERGED.format(condition="", order="study, patient")
+_ONE = _MERGED.format(condition="WHERE study = ?", order="first")
+
+
+class StudyIndex:
+    """``open_record`` gives the record at a place in the inventory instance with that UID."""
+
+    def __init__(self, records: Iterable[Study], open_record: Callable[[str, Place], Study]) -> None:
+        self._open_record = open_record
+        # Without a name SQLite keeps what does not fit into its cache in a file that nobody else sees.
+        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._connection.executescript(_SCHEMA)
+        self._connection.execute("BEGIN")
+        self._connection.executemany(_RECORD, self._rows(records))
+        self._connection.execute("CREATE INDEX record_study ON record (study, patient)")
+        self._connection.execute("COMMIT")
+
+    def merged(self, by_uid: bool) -> Iterator[MergedStudy]:
+        return self._merged(self._connection.execute(_ALL_BY_UID if by_uid else _ALL))
+
+    def find(self, study_uid: str) -> list[MergedStudy]:
+        return list(self._merged(self._connection.execute(_ONE, (study_uid,))))
+
+    def _rows(self, records: Iterable[Study]) -> Iterator[tuple[str, str, int, int, int, int, bool]]:
+        instance, number = "", 0
+        for record in records:
+            if record.inventory_uid != instance:
+                instance, number = record.inventory_uid, number + 1
+                self._connection.execute("INSERT INTO instance VALUES (?, ?)", (number, instance))
+            yield (record.uid, record.patient_id, record.moment, number, *record.place)
+
+    def _merged(self, rows: Iterable[tuple[str, str, str, int, int, int]]) -> Iterator[MergedStudy]:
+        for _, group in groupby(rows, lambda row: row[:2]):
+            yield merge([self._open_record(uid, Place(start, stop, bool(explicit))) for _, _, uid, start, stop, explicit in group])

@@ -1,0 +1,162 @@
+"""One SOP Instance of the Inventory IOD: its attributes, its references, its own study records (PS3.3 C.38.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from functools import cached_property
+from mmap import MADV_DONTNEED, PAGESIZE, mmap
+from typing import Any, BinaryIO
+
+from ..dicom.decoder import MAXIMUM_ELEMENTS, EncodedDataSet, Element, InvalidInventory, Place
+from ..dicom.file_format import read_file
+from ..dicom.recoding import explicit_elements, json_object
+from ..dicom.terms import LEVELS
+from ..dicom.uids import INVENTORY_STORAGE
+from .records import Context, Study
+
+# Levels of references below a root.
+MAXIMUM_REFERENCE_DEPTH = 32
+
+_SPECIFIC_CHARACTER_SET, _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080005, 0x00080016, 0x00080018
+_TIMEZONE_OFFSET, _INVENTORY_LEVEL, _COMPLETION_STATUS = 0x00080201, 0x00080403, 0x00080426
+_STUDY_ACCESS_END_POINTS, _INCORPORATED, _STUDIES = 0x00080421, 0x00080422, 0x00080423
+_STUDY_RECORDS, _TOTAL_STUDY_RECORDS = 0x00080427, 0x00080428
+_REFERENCED_SOP_CLASS_UID, _REFERENCED_SOP_INSTANCE_UID = 0x00081150, 0x00081155
+# What has been walked past is given back in steps of this many bytes.
+_STEP = 16 * 1024 * 1024
+
+
+class Reference:
+    """An incorporated inventory (Table C.38.2-3); ``depth`` is 1 for a child of the root."""
+
+    __slots__ = ("_data_set", "_place", "_character_set", "depth", "uid")
+
+    def __init__(self, data_set: EncodedDataSet, place: Place, character_set: str, depth: int) -> None:
+        self._data_set = data_set
+        self._place = place
+        self._character_set = character_set
+        self.depth = depth
+        sop_class = data_set.find(place, _REFERENCED_SOP_CLASS_UID)
+        if data_set.uid(sop_class, _REFERENCED_SOP_CLASS_UID, place) != INVENTORY_STORAGE:
+            raise data_set.invalid(place.start, "what is incorporated is no inventory", "PS3.3 C.38.2.3")
+        instance = data_set.find(place, _REFERENCED_SOP_INSTANCE_UID)
+        self.uid = data_set.uid(instance, _REFERENCED_SOP_INSTANCE_UID, place)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """Values by keyword, without the references below."""
+        return self._data_set.decode(self._place, self._character_set, without={_INCORPORATED})
+
+
+class InventoryFile:
+    """Reads ``stream`` from its start and closes it; ``name`` is for messages.
+
+    Raises:
+        InvalidInventory: no inventory, or a broken one. What lies in the records is found when it is read.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        with stream:
+            file = read_file(stream, name)
+        self.name = name
+        self.transfer_syntax = file.transfer_syntax
+        self.raw = file.raw
+        self._data_set = data_set = file.data_set
+        self._place = file.place
+        self._elements: dict[int, Element] = {}
+        for element in data_set.elements(file.place):
+            self._elements[element[0]] = element
+            if len(self._elements) > MAXIMUM_ELEMENTS:
+                raise data_set.invalid(element[2], "too many elements", "limit of this reader")
+        sop_class, self.uid = self._uid(_SOP_CLASS_UID), self._uid(_SOP_INSTANCE_UID)
+        if sop_class != INVENTORY_STORAGE:
+            raise data_set.invalid(file.place.start, "the SOP class is not Inventory Storage", "PS3.3 A.88")
+        if (sop_class, self.uid) != (file.sop_class_uid, file.sop_instance_uid):
+            raise data_set.invalid(file.place.start, "the File Meta Information names another object", "PS3.10 7.1")
+        self.level = self._required(_INVENTORY_LEVEL, "Inventory Level")
+        if self.level not in LEVELS:
+            raise data_set.invalid(file.place.start, f"Inventory Level is not {', '.join(LEVELS)}", "PS3.3 C.38.1")
+        self.completion_status = self._required(_COMPLETION_STATUS, "Inventory Completion Status")
+        self.study_records = self._count(_STUDY_RECORDS, "Number of Study Records in Instance")
+        self.total_study_records = self._count(_TOTAL_STUDY_RECORDS, "Total Number of Study Records")
+        self._character_set = data_set.character_set(file.place, "")
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Any]:
+        """The attributes of the data set by keyword, without references and studies."""
+        return self._data_set.decode(self._place, "", without={_INCORPORATED, _STUDIES})
+
+    def json(self) -> dict[str, Any]:
+        """The same as a DICOM JSON object (PS3.18 F)."""
+        return json_object(self._data_set, self._place, "", without={_INCORPORATED, _STUDIES})
+
+    def explicit_elements(self, tags: Container[int]) -> dict[int, bytes]:
+        """These elements of the data set in Explicit VR Little Endian."""
+        return explicit_elements(self._data_set, self._place, tags)
+
+    def references(self) -> Iterator[Reference]:
+        """The tree below this instance: each child, followed by what is below it."""
+        data_set = self._data_set
+        stack = [data_set.items(self._elements.get(_INCORPORATED))]
+        while stack:
+            place = next(stack[-1], None)
+            if place is None:
+                stack.pop()
+                continue
+            yield Reference(data_set, place, self._character_set, len(stack))
+            below = data_set.find(place, _INCORPORATED)
+            if below is not None:
+                if len(stack) == MAXIMUM_REFERENCE_DEPTH:
+                    problem = f"inventories are incorporated deeper than {MAXIMUM_REFERENCE_DEPTH}"
+                    raise data_set.invalid(place.start, problem, "limit of this reader")
+                stack.append(data_set.items(below))
+
+    def studies(self) -> Iterator[Study]:
+        """The study records of this instance alone.
+
+        Raises:
+            InvalidInventory: at the end, if their number is not what the instance says.
+        """
+        count = 0
+        released = 0
+        buffer = self._data_set.buffer
+        for place in self._data_set.items(self._elements.get(_STUDIES)):
+            count += 1
+            if place.start - released > _STEP and isinstance(buffer, mmap):
+                # The pages stay with the system, which may need the memory.
+                buffer.madvise(MADV_DONTNEED, 0, place.start // PAGESIZE * PAGESIZE)
+                released = place.start
+            yield self.study(place)
+        if count != self.study_records:
+            problem = f"{count} study records, and not {self.study_records} as Number of Study Records in Instance says"
+            raise self.invalid(problem)
+
+    def study(self, place: Place) -> Study:
+        """The study record that lies there."""
+        return Study(self._data_set, place, self.context)
+
+    def invalid(self, problem: str, clause: str = "PS3.3 C.38.1") -> InvalidInventory:
+        return self._data_set.invalid(self._place.start, problem, clause)
+
+    @cached_property
+    def context(self) -> Context:
+        timezone = self._data_set.value(self._elements.get(_TIMEZONE_OFFSET), self._character_set)
+        base_uri = ""
+        for place in self._data_set.items(self._elements.get(_STUDY_ACCESS_END_POINTS)):
+            base_uri = self._data_set.decode(place, self._character_set).get("StoredInstanceBaseURI", "")
+        return Context(self.uid, self.transfer_syntax, self._character_set, timezone, base_uri)
+
+    def _uid(self, tag: int) -> str:
+        return self._data_set.uid(self._elements.get(tag), tag, self._place)
+
+    def _required(self, tag: int, name: str) -> Any:
+        value = self._data_set.value(self._elements.get(tag))
+        if value == "":
+            raise self.invalid(f"{name} is missing")
+        return value
+
+    def _count(self, tag: int, name: str) -> int:
+        value = self._required(tag, name)
+        if not isinstance(value, int):
+            raise self.invalid(f"{name} is not one number")
+        return value

@@ -1,0 +1,157 @@
+"""The records of an inventory: studies, their series, their instances (PS3.3 Table C.38.1-1).
+
+A record knows where it lies; its attributes are decoded when they are asked for. It keeps the buffer of its file alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..dicom.decoder import EncodedDataSet, Place
+from ..dicom.elements import item_header
+from ..dicom.instants import microseconds
+from ..dicom.recoding import json_object
+from ..dicom.uris import resolve
+
+SERIES_SEQUENCE, INSTANCES_SEQUENCE = 0x00080424, 0x00080425
+_SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x00080018, 0x0020000D, 0x0020000E
+_STORED_INSTANCE_BASE_URI, _ITEM_INVENTORY_DATE_TIME, _PATIENT_ID = 0x00080407, 0x00080404, 0x00100020
+_FILE_ACCESS_SEQUENCE = 0x0008041A
+
+
+class Context(NamedTuple):
+    """What a file tells of all its records: UID, transfer syntax, character set, offset from UTC ("" if unknown), base URI."""
+
+    inventory_uid: str
+    transfer_syntax: str
+    character_set: str
+    timezone: str
+    base_uri: str
+
+
+class EncodedItem(NamedTuple):
+    """An item with its header, and how its content is to be read."""
+
+    content: bytes
+    transfer_syntax: str
+    character_set: str
+
+
+class _Record:
+    """``attributes`` has what stands in the item itself, not the records below it."""
+
+    __slots__ = ("_data_set", "_above", "place")
+    _UID: int
+    _BELOW: frozenset[int] = frozenset()
+
+    def __init__(self, data_set: EncodedDataSet, place: Place, above: Any) -> None:
+        self._data_set = data_set
+        self._above = above
+        self.place = place
+
+    @property
+    def uid(self) -> str:
+        data_set, place = self._data_set, self.place
+        return data_set.uid(data_set.find(place, self._UID), self._UID, place)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """Values by keyword, by "ggggeeee" where the dictionary has none, in the form of ``dicom.records``.
+
+        Raises:
+            InvalidInventory
+        """
+        return self._data_set.decode(self.place, self._above.character_set, without=self._BELOW)
+
+    def json(self) -> dict[str, Any]:
+        """The same as a DICOM JSON object (PS3.18 F)."""
+        return json_object(self._data_set, self.place, self._above.character_set, without=self._BELOW)
+
+    @property
+    def character_set(self) -> str:
+        """The Specific Character Set in force: that of the item, or of what is above."""
+        return self._data_set.character_set(self.place, self._above.character_set)
+
+    def value(self, tag: int) -> Any:
+        """One value, without decoding the others; empty text if there is none."""
+        element = self._data_set.find(self.place, tag)
+        return self._data_set.value(element, self.character_set if element else "")
+
+    @property
+    def base_uri(self) -> str:
+        """The nearest Stored Instance Base URI (PS3.3 C.38.1.2.6); empty if there is none."""
+        return self.value(_STORED_INSTANCE_BASE_URI) or self._above.base_uri
+
+    def _below(self, tag: int) -> Iterator[Place]:
+        return self._data_set.items(self._data_set.find(self.place, tag))
+
+
+class Instance(_Record):
+    __slots__ = ()
+    _UID = _SOP_INSTANCE_UID
+
+    @property
+    def series(self) -> "Series":
+        return self._above
+
+    def files(self) -> Iterator[Mapping[str, Any]]:
+        """The items of the File Access Sequence (0008,041A), their File Access URI absolute where there is a base."""
+        base = self._above.base_uri
+        for place in self._below(_FILE_ACCESS_SEQUENCE):
+            access = self._data_set.decode(place, self.character_set)
+            if access.get("FileAccessURI"):
+                access["FileAccessURI"] = resolve(access["FileAccessURI"], base)
+            yield access
+
+
+class Series(_Record):
+    __slots__ = ()
+    _UID = _SERIES_INSTANCE_UID
+    _BELOW = frozenset({INSTANCES_SEQUENCE})
+
+    @property
+    def study(self) -> "Study":
+        return self._above
+
+    def instances(self) -> Iterator[Instance]:
+        data_set = self._data_set
+        for place in self._below(INSTANCES_SEQUENCE):
+            yield Instance(data_set, place, self)
+
+
+class Study(_Record):
+    __slots__ = ()
+    _UID = _STUDY_INSTANCE_UID
+    _BELOW = frozenset({SERIES_SEQUENCE})
+
+    @property
+    def patient_id(self) -> str:
+        return self.value(_PATIENT_ID)
+
+    @property
+    def inventory_uid(self) -> str:
+        """The SOP Instance UID of the inventory instance that holds the record."""
+        return self._above.inventory_uid
+
+    @property
+    def moment(self) -> int:
+        """Item Inventory DateTime (0008,0404) as microseconds since 1970 in UTC."""
+        element = self._data_set.find(self.place, _ITEM_INVENTORY_DATE_TIME)
+        try:
+            return microseconds(self._data_set.value(element), self._above.timezone)
+        except (ValueError, TypeError):
+            place = element[2] if element else self.place.start
+            raise self._data_set.invalid(place, "Item Inventory DateTime is no date and time", "PS3.3 C.38.1") from None
+
+    @property
+    def encoded(self) -> EncodedItem:
+        """The whole item with a header of its own: what a new inventory in the same syntax and character set takes over."""
+        start, stop, _ = self.place
+        content = self._data_set.buffer[start:stop]
+        return EncodedItem(item_header(len(content)) + content, self._above.transfer_syntax, self._above.character_set)
+
+    def series(self) -> Iterator[Series]:
+        data_set = self._data_set
+        for place in self._below(SERIES_SEQUENCE):
+            yield Series(data_set, place, self)
