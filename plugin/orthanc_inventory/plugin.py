@@ -19,8 +19,10 @@ from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
 from .production.changes import Changes
 from .production.imports import Imports
+from .production.increment import Increment
+from .production.instance_writer import Settings
 from .production.journal import Journal
-from .production.producer import Producer, Settings
+from .production.producer import Producer
 from .production.retention import Retention
 from .production.runs import Runs
 from .production.state_directory import StateDirectory, StateDirectoryError
@@ -39,6 +41,7 @@ from .sources.index import IndexSource
 from .sources.index_state import IndexState
 from .sources.objects import Objects
 from .sources.originals import Originals
+from .sources.rejections import Rejections
 from .sources.walk import Walk
 from .stores import Store
 from .stores.directory import DirectoryStore
@@ -120,8 +123,8 @@ class Plugin:
         self._journal = journal = Journal(self._state_directory.journal)
         # Several Orthancs can work on the index that such a plugin keeps.
         alone = not system.get("DatabaseBackendPlugin")
-        self._changes = Changes(self._state_directory.changes, IndexState(host), alone)
-        self._changes.start()
+        self._changes = changes = Changes(self._state_directory.changes, IndexState(host), alone)
+        changes.start()
         directory = DirectoryStore(self._state_directory.instances)
         stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
@@ -134,7 +137,12 @@ class Plugin:
             observe(host.set_metric, runs, journal)
 
         def make_producer(transaction: Transaction, interrupted: threading.Event) -> Producer:
-            return Producer(transaction, sources[transaction.detail], store, journal, settings, interrupted, host.log, measure)
+            source = sources[transaction.detail]
+            base = catalogue.inventory(transaction.base) if transaction.base else None
+            increment = Increment(base, catalogue, journal, changes, source, host.log) if base else None
+            return Producer(
+                transaction, source, store, journal, changes, increment, settings, interrupted, host.log, measure
+            )
 
         retention = Retention(catalogue, configuration["Retention"]["Keep"], configuration["Retention"]["Days"], host.log)
         runs = Runs(
@@ -145,7 +153,7 @@ class Plugin:
         catalogue.finish_deletions()
         facts = _facts(host, configuration, system, source)
         routes = [
-            *TransactionRoutes(runs, journal, configuration["Level"], configuration["Detail"]).routes(),
+            *TransactionRoutes(runs, journal, catalogue, configuration).routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
             *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
@@ -189,7 +197,7 @@ def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, A
     extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
     strategy = Find(host, objects) if extended else Walk(host, objects)
     originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
-    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system), originals, details)
+    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system), originals, Rejections(host), details)
 
 
 def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:
@@ -216,7 +224,6 @@ def _settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Se
     return Settings(
         store=configuration["StoreIn"],
         records_per_instance=configuration["MaxRecordsPerInstance"],
-        identifying=configuration["PatientIdentifiers"],
         throttle=configuration["ThrottleDelay"] / 1000,
         timezone=configuration["Timezone"],
         attributes=attributes,

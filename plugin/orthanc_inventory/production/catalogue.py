@@ -9,6 +9,10 @@ from ..stores import InstanceGone, Run, Store
 from .journal import Journal, KeptInstance, KeptInventory
 
 
+# What an inventory's document holds for its own sake.
+_HIDDEN = frozenset({"Run", "Mark", "Withdrawn"})
+
+
 class InUse(Exception):
     """Another inventory incorporates this one."""
 
@@ -46,7 +50,7 @@ class Catalogue:
         return {
             "SOPInstanceUID": inventory.uid,
             "Origin": None,
-            **{key: value for key, value in inventory.document.items() if key != "Run"},
+            **{key: value for key, value in inventory.document.items() if key not in _HIDDEN},
             **(_counts(members) if inventory.document.get("Origin") else {}),
             "InstanceUIDs": [member.uid for member in members],
             "Missing": self._missing(members),
@@ -100,11 +104,10 @@ class Catalogue:
 
     def is_in_use(self, inventory: KeptInventory) -> bool:
         """Whether another inventory incorporates this one or some of its instances."""
-        if self._journal.incorporating(inventory.uid):
-            return True
-        uids = {instance.uid for instance in self._journal.instances(inventory.study_uid)}
-        others = (other.document for other in self._journal.inventories() if other.uid != inventory.uid)
-        return any(other["Base"] == inventory.uid or not uids.isdisjoint(other["Incorporates"]) for other in others)
+        # An increment that is not finished yet will incorporate its base.
+        return bool(self._journal.incorporating(inventory.uid)) or any(
+            transaction.base == inventory.uid for transaction in self._journal.unfinished()
+        )
 
     def delete(self, inventory: KeptInventory) -> None:
         """It is no longer listed, then its instances go; what a crash leaves of them goes at the next start.

@@ -67,6 +67,10 @@ class Progress:
     replaced: Counts = (0, 0, 0)
     runtime: float = 0.0
 
+    def __post_init__(self) -> None:
+        # JSON has no tuples.
+        self.removed, self.replaced = tuple(self.removed), tuple(self.replaced)  # type: ignore[assignment]
+
 
 @dataclass
 class Transaction:

@@ -19,6 +19,7 @@ from . import Encoded, Moved, StudyDeleted, StudyUnreadable
 from .data_sets import DataSets, add_other_patient_ids, completed
 from .details import Details
 from .originals import Originals, date_time
+from .rejections import Rejections
 
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
@@ -55,6 +56,7 @@ class IndexSource:
         pseudo_patient: the PatientID under which inventories themselves are kept; they are never records.
         access: Retrieve AE Title and Retrieve URL, the same for each study.
         originals: finds what modified resources were before.
+        rejections: what rejection notes withdraw.
         details: reads headers of objects too; None: the index is enough.
     """
 
@@ -65,6 +67,7 @@ class IndexSource:
         pseudo_patient: str,
         access: Attributes,
         originals: Originals,
+        rejections: Rejections,
         details: Details | None = None,
     ) -> None:
         self._host = host
@@ -72,6 +75,8 @@ class IndexSource:
         self._pseudo_patient = pseudo_patient
         self._access = access
         self._originals = originals
+        self._rejections = rejections
+        self.withdrawn: Mapping[str, str] = {}
         self._details = details
         self._of_study, self._of_series = DataSets(STUDY), DataSets(SERIES)
 
@@ -79,10 +84,33 @@ class IndexSource:
     def name(self) -> str:
         return self._strategy.name
 
+    def begin(self) -> None:
+        self._rejections.read()
+        self.withdrawn = self._rejections.withdrawn
+
+    def all_studies(self) -> Sequence[str]:
+        return self._host.get_json("/studies")
+
+    def children(self, study: str) -> tuple[str, list[str]]:
+        try:
+            head = self._host.get_json(f"/studies/{study}")
+            return head.get("LastUpdate", ""), _identifiers(self._strategy.series(study))
+        except NotFound:
+            raise StudyDeleted from None
+
+    def studies_of(self, level: str, identifier: str) -> Sequence[str]:
+        try:
+            if level == "Patient":
+                return self._host.get_json(f"/patients/{identifier}")["Studies"]
+            parent = "series" if level == "Series" else "instances"
+            return [self._host.get_json(f"/{parent}/{identifier}/study")["ID"]]
+        except NotFound:  # gone since: its deletion is a change of its own
+            return []
+
     def studies(self, scope: Scope) -> Sequence[str]:
         candidates = _query(scope) if self._may_search() else None
         if candidates is None:
-            return self._host.get_json("/studies")
+            return self.all_studies()
         return self._host.post_json("/tools/find", {"Level": "Study", "Query": candidates, "CaseSensitive": False})
 
     def _may_search(self) -> bool:
@@ -138,6 +166,7 @@ class IndexSource:
             "NumberOfStudyRelatedSeries": str(len(series)),
             "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
         }
+        attributes |= self._rejections.study_attributes(series)
         add_other_patient_ids(attributes)
         if not scope.matches(attributes):
             return None
@@ -150,7 +179,8 @@ class IndexSource:
         records = self._series(study, series, level, skipped, details)
         # At the level of instances those headers are read for their instances, and counted there.
         unread = 0 if level == "INSTANCE" else unread
-        encoded = encode(StudyRecord(study, self._originals.of_study(head, attributes), records, unread))
+        attributes = self._originals.of_study(head, attributes)
+        encoded = encode(StudyRecord(study, attributes, records, unread, _identifiers(series), last_update))
         if self._last_update(study) != last_update:
             raise Moved
         if last_update >= (now - _RESTLESS).strftime("%Y%m%dT%H%M%S") or not last_update:
@@ -169,6 +199,7 @@ class IndexSource:
         if level == "INSTANCE":
             for entry, instances in self._strategy.instances(study, series, skipped):
                 self._originals.add_to_instances(entry, instances)
+                self._rejections.mark_instances(instances)
                 yield SeriesRecord(entry["ID"], self._series_attributes(entry, details), instances)
         else:
             for entry in series:
@@ -176,7 +207,11 @@ class IndexSource:
 
     def _series_attributes(self, entry: dict[str, Any], details: Mapping[str, Attributes]) -> Attributes:
         index = self._of_series.from_index(entry["MainDicomTags"], entry.get("Metadata", {}))
-        attributes = {**completed(index, details.get(entry["ID"], {})), "InstanceAvailability": _AVAILABILITY}
+        attributes = {
+            **completed(index, details.get(entry["ID"], {})),
+            "InstanceAvailability": _AVAILABILITY,
+            **self._rejections.series_attributes(entry["Instances"]),
+        }
         return self._originals.of_series(entry, attributes)
 
     def _last_update(self, study: str) -> str:
@@ -195,6 +230,11 @@ class IndexSource:
 
 def _children(series: list[dict[str, Any]]) -> dict[str, set[str]]:
     return {entry["ID"]: set(entry["Instances"]) for entry in series}
+
+
+def _identifiers(series: list[dict[str, Any]]) -> list[str]:
+    """IDs of the series, then of their instances."""
+    return [entry["ID"] for entry in series] + [instance for entry in series for instance in entry["Instances"]]
 
 
 def _query(scope: Scope) -> dict[str, str] | None:
