@@ -10,6 +10,7 @@ from orthanc_inventory.dicom.inventory import Inventory
 from orthanc_inventory.dicom.records import InstanceRecord, SeriesRecord, Skipped, StudyRecord
 from orthanc_inventory.dicom.scope import Scope
 from orthanc_inventory.sources import Encoded, StudyDeleted, StudyUnreadable
+from orthanc_inventory.sources.selection import within
 from orthanc_inventory.stores import InstanceGone, Run, StoreError
 
 
@@ -58,6 +59,9 @@ class MemorySource:
         self.unreadable: set[str] = set()
         self.reads: list[str] = []
 
+    def check(self, scope: Scope) -> None:
+        """Everything can be answered."""
+
     def studies(self, scope: Scope) -> Sequence[str]:
         return list(self._studies)
 
@@ -70,7 +74,10 @@ class MemorySource:
         if study in self.unreadable:
             raise StudyUnreadable("the index is damaged")
         record = self._studies[study]
-        return (encode(record), []) if scope.matches(record.attributes) else None
+        if not scope.matches_study(record.attributes):
+            return None
+        series = within(scope, record.series)
+        return None if series is None else (encode(StudyRecord(study, record.attributes, series)), [])
 
 
 class MemoryStore:

@@ -127,6 +127,7 @@ class Producer:
             now = datetime.datetime.now(datetime.timezone.utc).astimezone(_zone(self._settings.timezone))
             transaction.started = now.strftime("%Y%m%d%H%M%S.%f")
             transaction.timezone = now.strftime("%z")[:5]
+            self._scope = transaction.parsed_scope()
             transaction.study_uid, transaction.series_uid = new_uid(), new_uid()
             # Content Date and Time come first: all that was there by then is in the snapshot (PS3.3 C.38.1.1.1).
             studies = self._source.studies(self._scope)
@@ -295,8 +296,8 @@ class Producer:
             "InventoryCompletionStatus": status,
             "IncorporatedInventoryInstanceSequence": [reference.item() for reference in references],
         }
-        if description:
-            attributes["InventoryInstanceDescription"] = description
+        if said := "; ".join(filter(None, (description, self._scope.note))):
+            attributes["InventoryInstanceDescription"] = said
         return attributes
 
     def _document(self, root: KeptInstance, status: str, references: tuple[Reference, ...]) -> dict[str, Any]:

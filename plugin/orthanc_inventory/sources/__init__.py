@@ -29,6 +29,9 @@ class Source(Protocol):
 
     name: str
 
+    def check(self, scope: Scope) -> None:
+        """Raises InvalidScope when the scope has a key that this repository cannot answer."""
+
     def studies(self, scope: Scope) -> Sequence[str]:
         """The identifiers of all studies that may match, as a snapshot of this moment."""
 

@@ -6,7 +6,6 @@ How the index is asked depends on what this Orthanc can do and is fast at: see `
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -19,13 +18,13 @@ from . import Encoded, Moved, StudyDeleted, StudyUnreadable
 from .data_sets import DataSets, add_other_patient_ids, completed
 from .details import Details
 from .originals import Originals, date_time
+from .query import IndexQuery
+from .selection import deeper, within
 
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
 # LastUpdate counts seconds: of a study that changed this lately (seconds) it does not tell whether it changed again.
 _RESTLESS = datetime.timedelta(seconds=2)
-# All but what every step of Orthanc and of ours leaves as it is.
-_UNSURE = re.compile(r"[^A-Za-z0-9^._*-]")
 # Instance Availability (0008,0056): what Orthanc lists can be fetched at once. Study and series say it for their instances.
 _AVAILABILITY = "ONLINE"
 
@@ -62,6 +61,7 @@ class IndexSource:
         self,
         host: Host,
         strategy: Strategy,
+        query: IndexQuery,
         pseudo_patient: str,
         access: Attributes,
         originals: Originals,
@@ -69,6 +69,7 @@ class IndexSource:
     ) -> None:
         self._host = host
         self._strategy = strategy
+        self._query = query
         self._pseudo_patient = pseudo_patient
         self._access = access
         self._originals = originals
@@ -79,16 +80,11 @@ class IndexSource:
     def name(self) -> str:
         return self._strategy.name
 
-    def studies(self, scope: Scope) -> Sequence[str]:
-        candidates = _query(scope) if self._may_search() else None
-        if candidates is None:
-            return self._host.get_json("/studies")
-        return self._host.post_json("/tools/find", {"Level": "Study", "Query": candidates, "CaseSensitive": False})
+    def check(self, scope: Scope) -> None:
+        self._query.check(scope)
 
-    def _may_search(self) -> bool:
-        # Both limits cut the answer of /tools/find short, on some versions without a word (platform section 3).
-        limits = ("LimitFindResults", "LimitFindInstances")
-        return not any(self._host.configuration.get(limit) for limit in limits)
+    def studies(self, scope: Scope) -> Sequence[str]:
+        return self._query.studies(scope)
 
     def read(
         self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
@@ -119,7 +115,7 @@ class IndexSource:
     ) -> tuple[Encoded, list[Skipped]] | None:
         head = self._host.get_json(f"/studies/{study}")
         attributes = dict(self._of_study.from_index({**head["PatientMainDicomTags"], **head["MainDicomTags"]}, {}))
-        if not scope.matches(attributes, unknown_yet="ModalitiesInStudy"):
+        if not scope.may_match_study(attributes) or not scope.matches_labels(head.get("Labels", ())):
             return None
         if attributes.get("PatientID") == self._pseudo_patient and self._is_inventory(study):
             return None
@@ -139,7 +135,7 @@ class IndexSource:
             "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
         }
         add_other_patient_ids(attributes)
-        if not scope.matches(attributes):
+        if not scope.may_match_study(attributes):
             return None
         details: dict[str, Attributes] = {}
         unread = 0
@@ -147,10 +143,17 @@ class IndexSource:
             of_study, details, unread = self._details.of_study(series)
             attributes = completed(attributes, of_study)
         skipped: list[Skipped] = []
-        records = self._series(study, series, level, skipped, details)
+        recorded = self._originals.of_study(head, attributes)
+        if not scope.matches_study(recorded):
+            return None
+        records = within(scope, self._series(study, series, deeper(level, scope.deepest_level), skipped, details))
+        if records is None:
+            if skipped:
+                raise StudyUnreadable("some of its instances cannot be read, so that it may be in scope or not")
+            return None
         # At the level of instances those headers are read for their instances, and counted there.
         unread = 0 if level == "INSTANCE" else unread
-        encoded = encode(StudyRecord(study, self._originals.of_study(head, attributes), records, unread))
+        encoded = encode(StudyRecord(study, recorded, records, unread))
         if self._last_update(study) != last_update:
             raise Moved
         if last_update >= (now - _RESTLESS).strftime("%Y%m%dT%H%M%S") or not last_update:
@@ -195,22 +198,3 @@ class IndexSource:
 
 def _children(series: list[dict[str, Any]]) -> dict[str, set[str]]:
     return {entry["ID"]: set(entry["Instances"]) for entry in series}
-
-
-def _query(scope: Scope) -> dict[str, str] | None:
-    """A query for Orthanc that finds at least what the scope means, or None where there is nothing to ask for.
-
-    Orthanc compares without accents and before values are brought into a legal form, so every character that could
-    differ is left open, and what it finds is matched again.
-    """
-    query: dict[str, str] = {}
-    for keyword, value in scope.keys.items():
-        if keyword == "StudyInstanceUID":
-            query[keyword] = value
-        elif keyword in ("PatientID", "AccessionNumber", "PatientName"):
-            pattern = _UNSURE.sub("*", value.rstrip(" "))
-            # A longer value may have been cut to the length that its VR allows; a name has several component groups.
-            if len(pattern) >= 16 or keyword == "PatientName":
-                pattern += "*"
-            query[keyword] = f"*{pattern}" if keyword == "PatientName" else pattern
-    return query or None

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ...dicom.records import Skipped
-from ...dicom.scope import InvalidScope, Scope
 from ...dicom.terms import LEVELS
 from ...dicom.values import is_uid, legal_value
 from ...host import Answer, Request, RestError
@@ -14,7 +13,8 @@ from ...production.journal import Journal
 from ...production.runs import NotPossible, RunRequest, Runs, TooManyRuns
 from ...production.transaction import DETAILS, State, Transaction
 from ...stores import StoreError
-from .router import Keys, Route, flag, json_body, page, user_of
+from .preview import SCOPE_TYPES, ReadScope
+from .router import Keys, Route, choice, flag, json_body, page, user_of
 
 _CANCEL_KEYS: Keys = {"RetainInstances": bool}
 _START_KEYS: Keys = {
@@ -22,7 +22,7 @@ _START_KEYS: Keys = {
     "Detail": str,
     "Purpose": str,
     "Description": str,
-    "Scope": (dict, type(None)),
+    "Scope": SCOPE_TYPES,
     "TransactionUID": (str, type(None)),
     "Synchronous": bool,
     "UserData": object,
@@ -30,9 +30,14 @@ _START_KEYS: Keys = {
 
 
 class TransactionRoutes:
-    def __init__(self, runs: Runs, journal: Journal, default_level: str, default_detail: str) -> None:
+    """``read_scope`` takes the scope of a body, see ``scope_reader``."""
+
+    def __init__(
+        self, runs: Runs, journal: Journal, read_scope: ReadScope, default_level: str, default_detail: str
+    ) -> None:
         self._runs = runs
         self._journal = journal
+        self._read_scope = read_scope
         self._default_level = default_level
         self._default_detail = default_detail
 
@@ -50,15 +55,16 @@ class TransactionRoutes:
 
     def start(self, request: Request) -> Answer:
         body = json_body(request, _START_KEYS)
+        detail = choice(body, "Detail", DETAILS, self._default_detail)
         wanted = RunRequest(
-            _choice(body, "Level", LEVELS, self._default_level),
-            _scope(body.get("Scope") or {}),
+            choice(body, "Level", LEVELS, self._default_level),
+            self._read_scope(body, detail).simple(),
             _text(body, "Purpose"),
             _text(body, "Description"),
             _transaction_uid(body),
             body.get("UserData"),
             user_of(request),
-            _choice(body, "Detail", DETAILS, self._default_detail),
+            detail,
         )
         try:
             transaction = self._runs.submit(wanted)
@@ -151,20 +157,6 @@ def _known(transaction: Transaction | None) -> Transaction:
     if transaction is None:
         raise RestError(404, "there is no transaction with this ID; GET /inventories/transactions lists them")
     return transaction
-
-
-def _choice(body: dict[str, Any], key: str, allowed: tuple[str, ...], default: str) -> str:
-    value = body.get(key, default)
-    if value not in allowed:
-        raise RestError(400, f"{key} must be one of {', '.join(allowed)}")
-    return value
-
-
-def _scope(keys: dict[str, Any]) -> dict[str, str]:
-    try:
-        return dict(Scope.parse(keys).keys)
-    except InvalidScope as error:
-        raise RestError(400, str(error)) from None
 
 
 def _text(body: dict[str, Any], key: str) -> str:
