@@ -31,6 +31,7 @@ from .services.metrics import observe
 from .services.rest.imports import ImportRoutes
 from .services.rest.inventories import InventoryRoutes
 from .services.rest.openapi import OpenApiRoutes
+from .services.rest.preview import PreviewRoutes, scope_reader
 from .services.rest.router import Router
 from .services.rest.status import StatusRoutes
 from .services.rest.transactions import TransactionRoutes
@@ -41,6 +42,7 @@ from .sources.index import IndexSource
 from .sources.index_state import IndexState
 from .sources.objects import Objects
 from .sources.originals import Originals
+from .sources.query import IndexQuery
 from .sources.rejections import Rejections
 from .sources.walk import Walk
 from .stores import Store
@@ -69,6 +71,7 @@ class Plugin:
         self._host = host
         self._unavailable = "Orthanc is starting, try again"
         self._router: Router | None = None
+        self._previews: PreviewRoutes | None = None
         self._runs: Runs | None = None
         self._changes: Changes | None = None
         self._retention: Retention | None = None
@@ -151,9 +154,12 @@ class Plugin:
         )
         self._runs, self._retention = runs, retention
         catalogue.finish_deletions()
+        read_scope = scope_reader(sources, configuration["Timezone"])
+        self._previews = previews = PreviewRoutes(sources, read_scope, configuration["Detail"])
         facts = _facts(host, configuration, system, source)
         routes = [
-            *TransactionRoutes(runs, journal, catalogue, configuration).routes(),
+            *TransactionRoutes(runs, journal, catalogue, read_scope, configuration).routes(),
+            *previews.routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
             *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
@@ -168,6 +174,8 @@ class Plugin:
     def _stop(self) -> None:
         """Waits for the run, as Orthanc's API works only until this returns."""
         self._router = None
+        if self._previews is not None:
+            self._previews.stop()
         if self._runs is not None:
             self._runs.stop()
         if self._retention is not None:
@@ -178,7 +186,7 @@ class Plugin:
             self._journal.close()
         if self._state_directory is not None:
             self._state_directory.close()
-        self._runs = self._retention = self._changes = self._journal = self._state_directory = None
+        self._previews = self._runs = self._retention = self._changes = self._journal = self._state_directory = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:
@@ -197,7 +205,9 @@ def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, A
     extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
     strategy = Find(host, objects) if extended else Walk(host, objects)
     originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
-    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system), originals, Rejections(host), details)
+    query = IndexQuery(host, system, files=detail == "Files")
+    access = _study_access(configuration, system)
+    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, originals, Rejections(host), details)
 
 
 def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:

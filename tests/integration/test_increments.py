@@ -71,6 +71,8 @@ def change_everything(server: Server) -> None:
     server.delete(f"/studies/{find('Study', StudyInstanceUID=archive.uid(3, 1))}")
     server.delete(f"/series/{find('Series', SeriesInstanceUID=archive.uid(4, 1, 1))}")
     server.delete(f"/instances/{find('Instance', SOPInstanceUID=archive.uid(4, 2, 1, 1))}")
+    # Orthanc keeps the values of a study that is there, whatever comes in.
+    server.delete(f"/studies/{find('Study', StudyInstanceUID=archive.uid(5, 1))}")
     server.store(*(archive.file(5, 1, series, instance, StudyDescription="Corrected") for series in (1, 2) for instance in (1, 2)))
 
 

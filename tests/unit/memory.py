@@ -11,6 +11,7 @@ from orthanc_inventory.dicom.records import InstanceRecord, SeriesRecord, Skippe
 from orthanc_inventory.dicom.scope import Scope
 from orthanc_inventory.host import identifier_of
 from orthanc_inventory.sources import Encoded, StudyDeleted, StudyUnreadable
+from orthanc_inventory.sources.selection import within
 from orthanc_inventory.stores import InstanceGone, Run, StoreError
 
 
@@ -77,6 +78,9 @@ class MemorySource:
     def studies_of(self, level: str, identifier: str) -> Sequence[str]:
         return []
 
+    def check(self, scope: Scope) -> None:
+        """Everything can be answered."""
+
     def studies(self, scope: Scope) -> Sequence[str]:
         return list(self._studies)
 
@@ -89,7 +93,10 @@ class MemorySource:
         if study in self.unreadable:
             raise StudyUnreadable("the index is damaged")
         record = self._studies[study]
-        return (encode(record), []) if scope.matches(record.attributes) else None
+        if not scope.matches_study(record.attributes):
+            return None
+        series = within(scope, record.series)
+        return None if series is None else (encode(StudyRecord(study, record.attributes, series)), [])
 
 
 class MemoryStore:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ..dicom import terms
+from ..dicom.scope import Scope
 from .catalogue import Catalogue
 from .journal import KeptInventory
 
@@ -20,7 +18,7 @@ class InvalidBase(Exception):
     """The inventory cannot be the base of what was asked for; the message says why."""
 
 
-def find_base(catalogue: Catalogue, wanted: str, level: str, scope: Mapping[str, Any]) -> KeptInventory:
+def find_base(catalogue: Catalogue, wanted: str, level: str, scope: Scope) -> KeptInventory:
     """The root with the SOP Instance UID ``wanted``; or, for "latest", the newest COMPLETE one of the same level and scope.
 
     Raises:
@@ -29,10 +27,10 @@ def find_base(catalogue: Catalogue, wanted: str, level: str, scope: Mapping[str,
     if wanted == LATEST:
         for inventory in reversed(catalogue.inventories()):
             document = inventory.document
-            same = (document["InventoryLevel"], document["Scope"]) == (level, scope)
-            complete = document["InventoryCompletionStatus"] == terms.COMPLETE
-            if same and complete and "Mark" in document and not catalogue.missing(inventory):
-                return inventory
+            complete = "Mark" in document and document["InventoryCompletionStatus"] == terms.COMPLETE
+            if complete and document["InventoryLevel"] == level and _is_same(Scope.parse(document["Scope"]), scope):
+                if not catalogue.missing(inventory):
+                    return inventory
         raise UnknownBase("Base: there is no COMPLETE inventory of this level and scope; leave Base out to make one")
     inventory = catalogue.inventory(wanted)
     if inventory is None:
@@ -42,9 +40,12 @@ def find_base(catalogue: Catalogue, wanted: str, level: str, scope: Mapping[str,
         raise InvalidBase("Base must be an inventory that this Orthanc made itself")
     if document["InventoryLevel"] != level:
         raise InvalidBase(f"Base has the level {document['InventoryLevel']}; the Level of an increment must be the same")
-    # More keys make a scope narrower.
-    if any(key not in scope or scope[key] != value for key, value in document["Scope"].items()):
+    if not scope.is_within(Scope.parse(document["Scope"])):
         raise InvalidBase("Base has another scope: that of an increment must have all keys of its base's, with the same values")
     if catalogue.missing(inventory):
         raise InvalidBase("Base was removed in part: the Missing of its summary names the instances")
     return inventory
+
+
+def _is_same(one: Scope, other: Scope) -> bool:
+    return one.is_within(other) and other.is_within(one)

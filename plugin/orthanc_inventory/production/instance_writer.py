@@ -103,8 +103,8 @@ class InstanceWriter:
             "InventoryCompletionStatus": status,
             "IncorporatedInventoryInstanceSequence": [reference.item() for reference in references],
         }
-        if description:
-            attributes["InventoryInstanceDescription"] = description
+        if said := "; ".join(filter(None, (description, scope.note))):
+            attributes["InventoryInstanceDescription"] = said
         return attributes
 
 

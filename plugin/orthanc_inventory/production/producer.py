@@ -124,6 +124,7 @@ class Producer:
             now = datetime.datetime.now(datetime.timezone.utc).astimezone(zone(self._settings.timezone))
             transaction.started = now.strftime("%Y%m%d%H%M%S.%f")
             transaction.timezone = now.strftime("%z")[:5]
+            self._scope = transaction.parsed_scope()
             transaction.study_uid, transaction.series_uid = new_uid(), new_uid()
             # Content Date and Time come first: all that was there by then is in the snapshot (PS3.3 C.38.1.1.1).
             self._changes.settle(_PATIENCE if self._increment else 0)

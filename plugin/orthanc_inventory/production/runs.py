@@ -33,7 +33,7 @@ class RunRequest:
     """What a new run shall be. ``uid`` is the Transaction UID, empty to have one made."""
 
     level: str
-    scope: dict[str, str]
+    scope: dict[str, Any]
     purpose: str = ""
     description: str = ""
     uid: str = ""

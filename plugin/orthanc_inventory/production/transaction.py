@@ -84,7 +84,7 @@ class Transaction:
 
     uid: str
     level: str
-    scope: dict[str, str] = field(default_factory=dict)
+    scope: dict[str, Any] = field(default_factory=dict)
     purpose: str = ""
     description: str = ""
     user_data: Any = None
@@ -139,7 +139,7 @@ class Transaction:
         return Run(self.study_uid, self.series_uid, self.started[:8], self.started[8:], description[:64].rstrip(": "))
 
     def parsed_scope(self) -> Scope:
-        return Scope(self.scope)
+        return Scope.parse(self.scope, self.timezone)
 
 
 def utc_now() -> str:

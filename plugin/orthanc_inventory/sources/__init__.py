@@ -45,6 +45,9 @@ class Source(Protocol):
     def studies_of(self, level: str, identifier: str) -> Sequence[str]:
         """The studies above an instance or a series, or below a patient; none, if it is gone."""
 
+    def check(self, scope: Scope) -> None:
+        """Raises InvalidScope when the scope has a key that this repository cannot answer."""
+
     def studies(self, scope: Scope) -> Sequence[str]:
         """The identifiers of all studies that may match, as a snapshot of this moment."""
 

@@ -18,7 +18,7 @@ from .data_sets import DataSets, add_other_patient_ids
 from .headers import Headers
 
 # What these mean in an inventory, only the archive itself can say, whatever an object brought along.
-_OF_THE_ARCHIVE = frozenset(
+OF_THE_ARCHIVE = frozenset(
     {
         "AlternateRepresentationSequence", "AnatomicRegionsInStudyCodeSequence", "FileAccessSequence", "FileSetAccessSequence",
         "InstanceAvailability", "ItemInventoryDateTime", "ModalitiesInStudy", "NumberOfStudyRelatedInstances",
@@ -32,7 +32,7 @@ _REGIONS = "AnatomicRegionSequence"
 
 
 def _of_objects(table: Sequence[Attribute]) -> tuple[Attribute, ...]:
-    return tuple(entry for entry in table if entry.keyword not in _OF_THE_ARCHIVE)
+    return tuple(entry for entry in table if entry.keyword not in OF_THE_ARCHIVE)
 
 
 _STUDY = _of_objects(STUDY)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...dicom.records import Skipped
-from ...dicom.scope import InvalidScope, Scope
+from ...dicom.scope import Scope
 from ...dicom.terms import LEVELS
 from ...dicom.values import is_uid, legal_value
 from ...host import Answer, Request, RestError
@@ -16,7 +16,8 @@ from ...production.journal import Journal
 from ...production.runs import NotPossible, RunRequest, Runs, TooManyRuns
 from ...production.transaction import DETAILS, State, Transaction
 from ...stores import StoreError
-from .router import Keys, Route, flag, json_body, page, user_of
+from .preview import SCOPE_TYPES, ReadScope
+from .router import Keys, Route, choice, flag, json_body, page, user_of
 
 _CANCEL_KEYS: Keys = {"RetainInstances": bool}
 _START_KEYS: Keys = {
@@ -24,7 +25,7 @@ _START_KEYS: Keys = {
     "Detail": str,
     "Purpose": str,
     "Description": str,
-    "Scope": (dict, type(None)),
+    "Scope": SCOPE_TYPES,
     "TransactionUID": (str, type(None)),
     "Base": (str, type(None)),
     "IncludeRemoved": bool,
@@ -35,12 +36,15 @@ _START_KEYS: Keys = {
 
 
 class TransactionRoutes:
-    """``configuration`` is the section Inventory: its defaults hold for what a body leaves out."""
+    """``configuration`` is the section Inventory: its defaults hold for what a body leaves out. ``read_scope``: see ``preview``."""
 
-    def __init__(self, runs: Runs, journal: Journal, catalogue: Catalogue, configuration: Mapping[str, Any]) -> None:
+    def __init__(
+        self, runs: Runs, journal: Journal, catalogue: Catalogue, read_scope: ReadScope, configuration: Mapping[str, Any]
+    ) -> None:
         self._runs = runs
         self._journal = journal
         self._catalogue = catalogue
+        self._read_scope = read_scope
         self._configuration = configuration
 
     def routes(self) -> list[Route]:
@@ -57,17 +61,18 @@ class TransactionRoutes:
 
     def start(self, request: Request) -> Answer:
         body = json_body(request, _START_KEYS)
-        level = _choice(body, "Level", LEVELS, self._configuration["Level"])
-        scope = _scope(body.get("Scope") or {})
+        level = choice(body, "Level", LEVELS, self._configuration["Level"])
+        detail = choice(body, "Detail", DETAILS, self._configuration["Detail"])
+        scope = self._read_scope(body, detail)
         wanted = RunRequest(
             level,
-            scope,
+            scope.simple(),
             _text(body, "Purpose"),
             _text(body, "Description"),
             _transaction_uid(body),
             body.get("UserData"),
             user_of(request),
-            _choice(body, "Detail", DETAILS, self._configuration["Detail"]),
+            detail,
             self._base(body, level, scope),
             body.get("IncludeRemoved", True),
             self._identifying(body),
@@ -83,7 +88,7 @@ class TransactionRoutes:
             return Answer(self._public(transaction))
         return Answer({"ID": transaction.uid, "Path": f"/inventories/transactions/{transaction.uid}"})
 
-    def _base(self, body: dict[str, Any], level: str, scope: dict[str, Any]) -> str:
+    def _base(self, body: dict[str, Any], level: str, scope: Scope) -> str:
         wanted = body.get("Base")
         if wanted is None:
             return ""
@@ -185,20 +190,6 @@ def _known(transaction: Transaction | None) -> Transaction:
     if transaction is None:
         raise RestError(404, "there is no transaction with this ID; GET /inventories/transactions lists them")
     return transaction
-
-
-def _choice(body: dict[str, Any], key: str, allowed: tuple[str, ...], default: str) -> str:
-    value = body.get(key, default)
-    if value not in allowed:
-        raise RestError(400, f"{key} must be one of {', '.join(allowed)}")
-    return value
-
-
-def _scope(keys: dict[str, Any]) -> dict[str, str]:
-    try:
-        return dict(Scope.parse(keys).keys)
-    except InvalidScope as error:
-        raise RestError(400, str(error)) from None
 
 
 def _text(body: dict[str, Any], key: str) -> str:
