@@ -111,7 +111,7 @@ class Plugin:
         }
         store = stores[configuration["StoreIn"]]
         sources = {detail: _source(host, configuration, system, detail) for detail in DETAILS}
-        source = sources["Index"]
+        source = sources[configuration["Detail"]]
         settings = _settings(configuration, system)
         catalogue = Catalogue(journal, stores)
 
@@ -211,6 +211,7 @@ def _facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, An
         },
         "StoreIn": configuration["StoreIn"],
         "Level": configuration["Level"],
+        "Detail": configuration["Detail"],
         "Dimse": {"Running": False},
         "Schedules": [],
     }

@@ -21,8 +21,9 @@ from pydicom.uid import (
 
 from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY
 from orthanc_inventory.dicom.macros import ANY, Attribute
+from orthanc_inventory.dicom.terms import LEVELS
 
-from . import archive
+from . import archive, script
 from .server import Server
 from .test_records import check_with_dcmtk
 
@@ -371,6 +372,24 @@ def test_a_header_that_cannot_be_read_is_counted_and_its_record_is_true(server: 
     assert rows == {archive.uid(1, 1, 1, 1): 512, archive.uid(1, 1, 1, 2): 512, archive.uid(2, 1, 1, 1): None}
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_object_that_is_deleted_before_its_header_is_read_is_out(make_server: Callable[..., Server], level: str) -> None:
+    text = """
+from orthanc_inventory.sources.headers import Headers
+def delete(self, identifier):
+    orthanc.RestApiDelete("/instances/" + identifier)
+at(Headers, "read", [1], delete)
+"""
+    server = make_server()
+    server.configuration["PythonScript"] = str(script.write(server.folder, text))
+    server.start()
+    server.store(archive.file(1, 1, 1, 1, Rows=512), archive.file(1, 1, 1, 2, Rows=512))
+    summary = server.make(**FILES, Level=level)
+    (study,) = server.studies(summary)
+    assert study.NumberOfStudyRelatedInstances == 1
+    assert server.transaction(summary["TransactionUID"])["UnreadHeaders"] == 0
+
+
 def test_odd_values_are_brought_into_form_or_left_out(server: Server) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -420,6 +439,8 @@ def test_detail_is_a_key_of_the_configuration_and_of_the_request(make_server: Ca
         instance = study.InventoriedSeriesSequence[0].InventoriedInstancesSequence[0]
         assert ("Rows" in instance) == (wanted == "Files") and summary["Detail"] == wanted
         assert server.transaction(summary["TransactionUID"])["Detail"] == wanted
+    status = server.get("/inventories/status")
+    assert status["Detail"] == "Files" and "headers by" in status["Source"]
     message = server.error("POST", "/inventories", 400, json={"Detail": "Pixels"})
     assert message == "Detail must be one of Index, Files"
 

@@ -105,7 +105,7 @@ class Details:
     def _header(self, identifier: str) -> dict[str, Any] | None:
         try:
             return self._headers.read(identifier)
-        except HostError:
+        except (HostError, ValueError, RecursionError):  # no file, no JSON, or sequences nested beyond all reason
             try:
                 self._host.get(f"/instances/{identifier}")
             except NotFound:

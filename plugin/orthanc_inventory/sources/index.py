@@ -77,7 +77,7 @@ class IndexSource:
 
     @property
     def name(self) -> str:
-        return self._strategy.name
+        return self._strategy.name + (f"; headers by {self._details.name}" if self._details else "")
 
     def studies(self, scope: Scope) -> Sequence[str]:
         candidates = _query(scope) if self._may_search() else None
