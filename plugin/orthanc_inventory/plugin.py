@@ -160,10 +160,10 @@ def _state_directory(host: Host, configured: str) -> Path:
 
 def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
     """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
-    details = Details(host) if detail == "Files" else None
-    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"], details)
+    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
     extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
     strategy = Find(host, objects) if extended else Walk(host, objects)
+    details = Details(host) if detail == "Files" else None
     originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
     return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system), originals, details)
 

@@ -390,6 +390,21 @@ at(Headers, "read", [1], delete)
     assert server.transaction(summary["TransactionUID"])["UnreadHeaders"] == 0
 
 
+def test_headers_of_kept_inventories_are_not_read(make_server: Callable[..., Server]) -> None:
+    text = """
+from orthanc_inventory.sources.headers import Headers
+at(Headers, "read", always, lambda self, identifier: open(folder + "/read", "a").write(identifier + "\\n"))
+"""
+    server = make_server()
+    server.configuration["PythonScript"] = str(script.write(server.folder, text))
+    server.start()
+    (identifier,) = server.store(archive.file(1, 1))
+    for _ in range(2):
+        server.make(**FILES)
+    assert len(server.get("/instances")) == 3
+    assert (server.folder / "read").read_text().split() == [identifier, identifier]
+
+
 def test_odd_values_are_brought_into_form_or_left_out(server: Server) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -168,6 +168,8 @@ class IndexSource:
     ) -> Iterator[SeriesRecord]:
         if level == "INSTANCE":
             for entry, instances in self._strategy.instances(study, series, skipped):
+                if self._details is not None:
+                    self._details.add_to_instances(instances)
                 self._originals.add_to_instances(entry, instances)
                 yield SeriesRecord(entry["ID"], self._series_attributes(entry, details), instances)
         else:
