@@ -112,7 +112,8 @@ def _run(server: Server, instances: int, keep: bool = False, detail: str = "Inde
     with requests.Session() as session:
         session.get(f"{server.url}/system")  # to connect takes its time as well
         start = time.perf_counter()
-        transaction = session.post(f"{server.url}/inventories", json={"Synchronous": True, "Detail": detail}, timeout=600).json()
+        body = {"Synchronous": True, "Detail": detail}
+        transaction = session.post(f"{server.url}/inventories", json=body, timeout=600).json()
         seconds = time.perf_counter() - start
     assert transaction["State"] == "Success" and transaction["Instances"] == instances, transaction
     memory = _status(process, "VmHWM") - before

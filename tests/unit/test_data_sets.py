@@ -29,11 +29,13 @@ def test_a_sequence_that_is_none_is_left_out(value: Any) -> None:
 def test_sequences_of_the_index_are_in_the_answer_or_in_a_metadata() -> None:
     full = {tag: {"Name": "", "Type": "String", "Value": value} for tag, value in CODE.items() if value}
     full["0008,0102"] = {"Name": "", "Type": "Null", "Value": None}
-    request = {"0040,0275": {"Name": "", "Type": "Sequence", "Value": [{"0032,1064": {"Name": "", "Type": "Sequence", "Value": [full]}}]}}
+    codes = {"0032,1064": {"Name": "", "Type": "Sequence", "Value": [full]}}
+    request = {"0040,0275": {"Name": "", "Type": "Sequence", "Value": [codes]}}
     expected = {"Modality": "CT", "RequestAttributesSequence": [{"RequestedProcedureCodeSequence": [RECORD_CODE]}]}
     metadata = {"MainDicomSequences": json.dumps({"Sequences": request, "Version": 1})}
     assert DataSets(SERIES).from_index({"Modality": "CT"}, metadata) == expected
-    simplified = {"Modality": "CT", "RequestAttributesSequence": [{"RequestedProcedureCodeSequence": [{**RECORD_CODE, "LongCodeValue": None}]}]}
+    simplified_codes = {"RequestedProcedureCodeSequence": [{**RECORD_CODE, "LongCodeValue": None}]}
+    simplified = {"Modality": "CT", "RequestAttributesSequence": [simplified_codes]}
     assert DataSets(SERIES).from_index(simplified, {}) == expected
     assert DataSets(SERIES).from_index({"Modality": "CT"}, {}) == {"Modality": "CT"}
 
