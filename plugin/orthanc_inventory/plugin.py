@@ -132,7 +132,7 @@ class Plugin:
         stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
         sources = {detail: _source(host, configuration, system, detail) for detail in DETAILS}
-        source = sources["Index"]
+        source = sources[configuration["Detail"]]
         settings = _settings(configuration, system)
         catalogue = Catalogue(journal, stores)
 
@@ -200,10 +200,10 @@ def _state_directory(host: Host, configured: str) -> Path:
 
 def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
     """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
-    details = Details(host) if detail == "Files" else None
-    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"], details)
+    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
     extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
     strategy = Find(host, objects) if extended else Walk(host, objects)
+    details = Details(host) if detail == "Files" else None
     originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
     query = IndexQuery(host, system, files=detail == "Files")
     access = _study_access(configuration, system)
@@ -253,6 +253,7 @@ def _facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, An
         },
         "StoreIn": configuration["StoreIn"],
         "Level": configuration["Level"],
+        "Detail": configuration["Detail"],
         "Dimse": {"Running": False},
         "Schedules": [],
     }

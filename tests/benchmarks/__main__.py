@@ -12,6 +12,9 @@ def main() -> None:
     ours, peer = encoder.measure()
     rows.append(("encoder", f"against pydicom, {ours:.1f} and {peer:.0f} µs an instance", f"{peer / ours:.0f} times", "50 or more"))
     for installation in INSTALLATIONS:
+        rate, ratio = orthanc.measure_detail(installation, sizes[0])
+        place = f"{installation.name}, {sizes[0]:,} instances"
+        rows.append((place, "Detail Files", f"{rate:,.0f} instances/s, {ratio:.2f} of Index", ""))
         rows += orthanc.table_rows(installation.name, [orthanc.measure(installation, size) for size in sizes])
     for row in rows:
         print(f"| {' | '.join(row)} |")

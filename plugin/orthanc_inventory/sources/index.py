@@ -83,7 +83,7 @@ class IndexSource:
 
     @property
     def name(self) -> str:
-        return self._strategy.name
+        return self._strategy.name + (f"; headers by {self._details.name}" if self._details else "")
 
     def begin(self) -> None:
         self._rejections.read()
@@ -200,6 +200,8 @@ class IndexSource:
     ) -> Iterator[SeriesRecord]:
         if level == "INSTANCE":
             for entry, instances in self._strategy.instances(study, series, skipped):
+                if self._details is not None:
+                    self._details.add_to_instances(instances)
                 self._originals.add_to_instances(entry, instances)
                 self._rejections.mark_instances(instances)
                 yield SeriesRecord(entry["ID"], self._series_attributes(entry, details), instances)
