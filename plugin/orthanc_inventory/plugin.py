@@ -30,6 +30,7 @@ from .services.rest.inventories import InventoryRoutes
 from .services.rest.openapi import OpenApiRoutes
 from .services.rest.router import Router
 from .services.rest.status import StatusRoutes
+from .services.rest.studies import StudyRoutes
 from .services.rest.transactions import TransactionRoutes
 from .sources import Source
 from .sources.find import Find
@@ -133,6 +134,7 @@ class Plugin:
             *TransactionRoutes(runs, journal, configuration["Level"]).routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
+            *StudyRoutes(catalogue).routes(),
             *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
         ]
         routes += OpenApiRoutes(routes).routes()

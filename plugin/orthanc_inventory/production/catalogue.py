@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
+from ..reader import Inventory, MissingInstance
 from ..stores import InstanceGone, Run, Store
 from .journal import Journal, KeptInstance, KeptInventory
 
@@ -44,16 +45,20 @@ class Catalogue:
         members = self.tree(inventory)
         kept = [member.instance for member in members if member.instance is not None]
         return {
-            "SOPInstanceUID": inventory.uid,
-            "Origin": None,
-            **{key: value for key, value in inventory.document.items() if key != "Run"},
-            **(_counts(members) if inventory.document.get("Origin") else {}),
+            **self.describe(inventory),
             "InstanceUIDs": [member.uid for member in members],
             "Missing": self._missing(members),
             "Size": sum(instance.size for instance in kept),
             "SHA256": {instance.uid: instance.sha256 for instance in kept},
             "OrthancID": kept[0].identifier or None,
         }
+
+    def describe(self, inventory: KeptInventory) -> dict[str, Any]:
+        """The part of the summary that needs no look at the instances."""
+        document = {key: value for key, value in inventory.document.items() if key != "Run"}
+        if document.get("Origin"):
+            document.update(_counts(self.tree(inventory)))
+        return {"SOPInstanceUID": inventory.uid, "Origin": None, **document}
 
     def tree(self, inventory: KeptInventory) -> list[Member]:
         """The root and all that it incorporates, directly or not; the root is the first."""
@@ -98,6 +103,30 @@ class Catalogue:
             raise InstanceGone
         return self._stores[member.instance.store].open(_run(member.inventory), member.uid)
 
+    def read(self, inventory: KeptInventory) -> Inventory:
+        """Its records.
+
+        Raises:
+            InvalidInventory: it was damaged, or came in so.
+            MissingInstance: also while it is read.
+        """
+        members = {member.uid: member for member in self.tree(inventory)}
+
+        def open_instance(uid: str) -> BinaryIO:
+            try:
+                return self.open(members[uid])
+            except (KeyError, InstanceGone):
+                raise MissingInstance(uid) from None
+
+        return Inventory(inventory.uid, open_instance)
+
+    def statistics(self, inventory: KeptInventory) -> dict[str, Any] | None:
+        """What ``keep_statistics`` was given for the inventory as it is."""
+        return self._journal.statistics(inventory)
+
+    def keep_statistics(self, inventory: KeptInventory, document: dict[str, Any]) -> None:
+        self._journal.keep_statistics(inventory, document)
+
     def is_in_use(self, inventory: KeptInventory) -> bool:
         """Whether another inventory incorporates this one or some of its instances."""
         if self._journal.incorporating(inventory.uid):
@@ -116,7 +145,9 @@ class Catalogue:
             raise InUse
         going = {inventory.uid: inventory, **(self._imported_with(inventory) if inventory.document.get("Origin") else {})}
         stores = {
-            (entry.study_uid, instance.store) for entry in going.values() for instance in self._journal.instances(entry.study_uid)
+            (entry.study_uid, instance.store)
+            for entry in going.values()
+            for instance in self._journal.instances(entry.study_uid)
         }
         self._journal.forget_inventories(going)
         for study_uid, store in stores:

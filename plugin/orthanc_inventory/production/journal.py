@@ -296,6 +296,18 @@ class Journal:
         inventory = self.inventory(rows[0][0])
         return (inventory, KeptInstance(**json.loads(rows[0][1]))) if inventory else None
 
+    def statistics(self, inventory: KeptInventory) -> dict[str, Any] | None:
+        rows = self._read("SELECT document FROM statistics WHERE uid = ?", inventory.uid)
+        return json.loads(rows[0][0]) if rows else None
+
+    def keep_statistics(self, inventory: KeptInventory, document: dict[str, Any]) -> None:
+        """They go with the inventory; of one that has gone meanwhile nothing is kept."""
+        with self._write(durable=False) as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO statistics SELECT uid, ? FROM inventories WHERE number = ?",
+                (json.dumps(document), inventory.number),
+            )
+
     def forget_inventories(self, uids: Iterable[str]) -> None:
         """The inventories are no longer listed; their instances stay known until they are deleted."""
         with self._write() as connection:
