@@ -5,7 +5,6 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from ..dicom.decoder import InvalidInventory
 from ..dicom.values import FITTING
 from .inventory import Inventory
 from .inventory_file import InventoryFile
@@ -65,27 +64,23 @@ def _records(file: InventoryFile, study: Study) -> tuple[int, int]:
     """The numbers of series and instance records in a study record. All values are decoded once, so that none fails later."""
     series = instances = 0
     _ = study.moment
-    _check(file, study, "StudyInstanceUID")
+    _check(study, "StudyInstanceUID")
     for series, entry in enumerate(study.series(), 1):
         if file.level == "STUDY":
-            raise _invalid(file, entry, "a series stands in an inventory of Inventory Level STUDY")
-        _check(file, entry, "SeriesInstanceUID", "Modality")
+            raise entry.invalid("a series stands in an inventory of Inventory Level STUDY")
+        _check(entry, "SeriesInstanceUID", "Modality")
         for instance in entry.instances():
             if file.level == "SERIES":
-                raise _invalid(file, instance, "an instance stands in an inventory of Inventory Level SERIES")
-            _check(file, instance, "SOPClassUID", "SOPInstanceUID")
+                raise instance.invalid("an instance stands in an inventory of Inventory Level SERIES")
+            _check(instance, "SOPClassUID", "SOPInstanceUID")
             instances += 1
     return series, instances
 
 
-def _check(file: InventoryFile, record: Study | Series | Instance, *keywords: str) -> None:
+def _check(record: Study | Series | Instance, *keywords: str) -> None:
     """Whether the attributes of Type 1 have values (PS3.3 Table C.38.1-1)."""
     attributes = record.attributes
     for keyword in keywords:
         value = attributes.get(keyword, "")
         if value == "" or (keyword.endswith("UID") and not FITTING["UI"].fullmatch(value)):
-            raise _invalid(file, record, f"{keyword} is missing" if value == "" else f"{keyword} is no UID")
-
-
-def _invalid(file: InventoryFile, record: Study | Series | Instance, problem: str) -> InvalidInventory:
-    return InvalidInventory(file.name, record.place[0], problem, "PS3.3 C.38.1")
+            raise record.invalid(f"{keyword} is missing" if value == "" else f"{keyword} is no UID")

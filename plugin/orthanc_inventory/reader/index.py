@@ -59,4 +59,4 @@ class StudyIndex:
 
     def _merged(self, rows: Iterable[tuple[str, str, str, int, int, int]], since: int = 0) -> Iterator[MergedStudy]:
         for _, group in islice(groupby(rows, lambda row: row[:2]), since, None):
-            yield merge([self._open_record(uid, Place(start, stop, bool(explicit))) for _, _, uid, start, stop, explicit in group])
+            yield merge([self._open_record(uid, (start, stop, bool(explicit))) for _, _, uid, start, stop, explicit in group])
