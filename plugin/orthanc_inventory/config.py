@@ -85,6 +85,7 @@ KEYS: Mapping[str, Key | Mapping[str, Key]] = {
     "StateDirectory": Key("", lambda value: isinstance(value, str) and "\0" not in value, "the path of a folder"),
     "StoreIn": _choice("Orthanc", "Orthanc", "Directory"),
     "Level": _choice("INSTANCE", *LEVELS),
+    "Detail": _choice("Index", "Index", "Files"),
     "MaxRecordsPerInstance": _integer(2000, 1, 100_000),
     "Checksums": _boolean(True),
     "FileAccess": {"BaseUri": _base_uri()},

@@ -17,13 +17,14 @@ from .config import SECTION, InvalidConfiguration, read_configuration
 from .dicom.values import legal_value
 from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
+from .production.changes import Changes
 from .production.imports import Imports
 from .production.journal import Journal
 from .production.producer import Producer, Settings
 from .production.retention import Retention
 from .production.runs import Runs
 from .production.state_directory import StateDirectory, StateDirectoryError
-from .production.transaction import Transaction
+from .production.transaction import DETAILS, Transaction
 from .services.metrics import observe
 from .services.rest.imports import ImportRoutes
 from .services.rest.inventories import InventoryRoutes
@@ -33,9 +34,12 @@ from .services.rest.status import StatusRoutes
 from .services.rest.studies import StudyRoutes
 from .services.rest.transactions import TransactionRoutes
 from .sources import Source
+from .sources.details import Details
 from .sources.find import Find
 from .sources.index import IndexSource
+from .sources.index_state import IndexState
 from .sources.objects import Objects
+from .sources.originals import Originals
 from .sources.walk import Walk
 from .stores import Store
 from .stores.directory import DirectoryStore
@@ -64,6 +68,7 @@ class Plugin:
         self._unavailable = "Orthanc is starting, try again"
         self._router: Router | None = None
         self._runs: Runs | None = None
+        self._changes: Changes | None = None
         self._retention: Retention | None = None
         self._journal: Journal | None = None
         self._state_directory: StateDirectory | None = None
@@ -74,9 +79,9 @@ class Plugin:
             self._unavailable = str(error)
             host.log_error(str(error))
         if self._configuration.get("Enable") is False:
-            host.on_change(lambda: None, lambda: None, on_change)
+            host.on_change(lambda: None, lambda: None, lambda *change: None, on_change)
             return
-        host.on_change(self._start, self._stop, on_change)
+        host.on_change(self._start, self._stop, self._note, on_change)
         host.register_route("/inventories(/.*)?", self._serve)
 
     def _serve(self, request: Request) -> Answer:
@@ -99,6 +104,11 @@ class Plugin:
         except Exception as error:  # Orthanc itself must go on
             self._give_up(f"it cannot start: {describe(error)}")
 
+    def _note(self, level: str, identifier: str, deleted: bool) -> None:
+        # What comes before there is a record of changes is found to be a gap in it.
+        if self._changes is not None:
+            self._changes.note(level, identifier, deleted)
+
     def _give_up(self, reason: str) -> None:
         self._unavailable = reason
         self._host.log_error(reason)
@@ -109,10 +119,15 @@ class Plugin:
         system = host.get_json("/system")
         self._state_directory = StateDirectory(_state_directory(host, configuration["StateDirectory"]))
         self._journal = journal = Journal(self._state_directory.journal)
+        # Several Orthancs can work on the index that such a plugin keeps.
+        alone = not system.get("DatabaseBackendPlugin")
+        self._changes = Changes(self._state_directory.changes, IndexState(host), alone)
+        self._changes.start()
         directory = DirectoryStore(self._state_directory.instances)
         stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
-        source = _source(host, configuration, system)
+        sources = {detail: _source(host, configuration, system, detail) for detail in DETAILS}
+        source = sources["Index"]
         settings = _settings(configuration, system)
         catalogue = Catalogue(journal, stores)
 
@@ -120,7 +135,7 @@ class Plugin:
             observe(host.set_metric, runs, journal)
 
         def make_producer(transaction: Transaction, interrupted: threading.Event) -> Producer:
-            return Producer(transaction, source, store, journal, settings, interrupted, host.log, measure)
+            return Producer(transaction, sources[transaction.detail], store, journal, settings, interrupted, host.log, measure)
 
         retention = Retention(catalogue, configuration["Retention"]["Keep"], configuration["Retention"]["Days"], host.log)
         runs = Runs(
@@ -131,7 +146,7 @@ class Plugin:
         catalogue.finish_deletions()
         facts = _facts(host, configuration, system, source)
         routes = [
-            *TransactionRoutes(runs, journal, configuration["Level"]).routes(),
+            *TransactionRoutes(runs, journal, configuration["Level"], configuration["Detail"]).routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
             *StudyRoutes(catalogue).routes(),
@@ -151,11 +166,13 @@ class Plugin:
             self._runs.stop()
         if self._retention is not None:
             self._retention.stop()
+        if self._changes is not None:
+            self._changes.stop()
         if self._journal is not None:
             self._journal.close()
         if self._state_directory is not None:
             self._state_directory.close()
-        self._runs = self._retention = self._journal = self._state_directory = None
+        self._runs = self._retention = self._changes = self._journal = self._state_directory = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:
@@ -167,12 +184,14 @@ def _state_directory(host: Host, configured: str) -> Path:
     return host.folder_of_configuration / index / "inventory"
 
 
-def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Source:
+def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
     """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
-    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
+    details = Details(host) if detail == "Files" else None
+    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"], details)
     extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
     strategy = Find(host, objects) if extended else Walk(host, objects)
-    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system))
+    originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
+    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system), originals, details)
 
 
 def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:

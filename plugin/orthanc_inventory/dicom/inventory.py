@@ -41,12 +41,21 @@ _FILING_TAGS = frozenset(tag_for_keyword(keyword) for keyword in FILING)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An incorporated inventory (Table C.38.2-3), with the references of its own below it."""
+    """An incorporated inventory (Table C.38.2-3), with the references of its own below it.
+
+    ``total`` are the study records in it and in all that it incorporates.
+    """
 
     uid: str
     mac: str
     access: Mapping[str, Any] = field(default_factory=dict)
     incorporates: tuple["Reference", ...] = ()
+    total: int = 0
+
+    @property
+    def depth(self) -> int:
+        """Levels of references, this one included."""
+        return 1 + max((child.depth for child in self.incorporates), default=0)
 
     def item(self) -> dict[str, Any]:
         attributes: dict[str, Any] = {

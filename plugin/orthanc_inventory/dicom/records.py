@@ -16,10 +16,14 @@ Attributes = Mapping[str, Any]
 
 @dataclass(slots=True)
 class InstanceRecord:
-    """``identifier`` is the repository's own name of the object: messages use it, the inventory does not."""
+    """``identifier`` is the repository's own name of the object: messages use it, the inventory does not.
+
+    ``unread`` tells that the object's own header should have been read and could not be.
+    """
 
     identifier: str
     attributes: Attributes
+    unread: bool = False
 
 
 @dataclass(slots=True)
@@ -31,11 +35,15 @@ class SeriesRecord:
 
 @dataclass(slots=True)
 class StudyRecord:
-    """``series`` may be read from the repository while one iterates, so that only one is held in memory at a time."""
+    """``series`` may be read from the repository while one iterates, so that only one is held in memory at a time.
+
+    ``unread`` are the headers of objects that should have been read for this record, or those of its series, and could not.
+    """
 
     identifier: str
     attributes: Attributes
     series: Iterable[SeriesRecord] = ()
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

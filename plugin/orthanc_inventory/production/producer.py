@@ -178,7 +178,7 @@ class Producer:
             return
         if read is None:
             return
-        (item, series, instances, corrected, refused), skipped = read
+        (item, series, instances, corrected, unread, refused), skipped = read
         records = 1 + series + instances
         if self._items and self._leaf_records + records > self._settings.records_per_instance:
             self._write_leaf()
@@ -186,6 +186,7 @@ class Producer:
         self._leaf_records += records
         self._skip(skipped + refused)
         progress.corrected_values += corrected
+        progress.unread_headers += unread
         progress.studies += 1
         progress.series += series
         progress.instances += instances
@@ -306,6 +307,7 @@ class Producer:
             "ContentDate": transaction.started[:8],
             "ContentTime": transaction.started[8:],
             "InventoryLevel": transaction.level,
+            "Detail": transaction.detail,
             "InventoryCompletionStatus": status,
             "InventoryPurpose": transaction.purpose,
             "InventoryInstanceDescription": transaction.description,
@@ -346,6 +348,7 @@ def _comment(progress: Progress) -> str:
     counts = {
         "resources were skipped, see Skipped": progress.skipped,
         "studies were deleted before they were read": progress.deleted_studies,
+        "headers could not be read, their objects have no details": progress.unread_headers,
         "values were brought into a form that their VR allows": progress.corrected_values,
     }
     return "; ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -38,6 +38,7 @@ class RunRequest:
     uid: str = ""
     user_data: Any = None
     requestor: str = ""
+    detail: str = "Index"
 
 
 class Runs:
@@ -120,6 +121,7 @@ class Runs:
                 request.description,
                 request.user_data,
                 request.requestor,
+                request.detail,
                 creation_time=utc_now(),
             )
             self._journal.add(transaction)

@@ -18,6 +18,10 @@ CANCELED_JOB = 37
 CANCELED_JOB_DESCRIPTION = "This job was canceled"
 
 
+# From where records come: the index alone, or the headers of objects as well.
+DETAILS = ("Index", "Files")
+
+
 class State(StrEnum):
     """As in Orthanc's jobs."""
 
@@ -45,6 +49,7 @@ class Progress:
     instances: int = 0
     deleted_studies: int = 0
     corrected_values: int = 0
+    unread_headers: int = 0
     skipped: int = 0
     runtime: float = 0.0
 
@@ -53,7 +58,7 @@ class Progress:
 class Transaction:
     """All of it but ``progress`` is in the journal before anyone is told; progress is as of the last leaf.
 
-    ``uid`` is the Transaction UID (0008,1195); ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and
+    ``uid`` is the Transaction UID (0008,1195); ``detail`` is ``Index``, or ``Files`` for headers of objects as well; ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and
     Time as ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form.
     """
 
@@ -64,6 +69,7 @@ class Transaction:
     description: str = ""
     user_data: Any = None
     requestor: str = ""
+    detail: str = "Index"
     creation_time: str = ""
     completion_time: str = ""
     state: State = State.PENDING

@@ -12,6 +12,10 @@ from ..dicom.scope import Scope
 Encoded = TypeVar("Encoded")
 
 
+class Moved(Exception):
+    """The study changed while it was read."""
+
+
 class StudyDeleted(Exception):
     """The study was deleted before it could be read."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..dicom.records import InstanceRecord, Skipped
 from ..host import Host, HostError, NotFound
-from .index import Moved
+from . import Moved
 from .objects import Objects
 
 # Resources in one answer: the call holds up every other route of the plugin while it lasts.
@@ -32,7 +32,7 @@ class Find:
         return min(_PAGE, self._host.configuration.get(limit) or _PAGE)
 
     def series(self, study: str) -> list[dict[str, Any]]:
-        return self._find("Series", study, ["MainDicomTags", "Children"], self._series_page, ordered=True)
+        return self._find("Series", study, ["MainDicomTags", "Children", "Metadata"], self._series_page, ordered=True)
 
     def instances(
         self, study: str, series: list[dict[str, Any]], skipped: list[Skipped]

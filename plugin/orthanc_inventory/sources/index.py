@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..dicom.attributes import SERIES, STUDY
 from ..dicom.records import Attributes, InstanceRecord, SeriesRecord, Skipped, StudyRecord
 from ..dicom.scope import Scope
 from ..dicom.uids import INVENTORY_STORAGE
 from ..host import Host, HostError, NotFound
-from . import Encoded, StudyDeleted, StudyUnreadable
+from . import Encoded, Moved, StudyDeleted, StudyUnreadable
+from .data_sets import DataSets, add_other_patient_ids, completed
+from .details import Details
+from .originals import Originals, date_time
 
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
+# LastUpdate counts seconds: of a study that changed this lately (seconds) it does not tell whether it changed again.
+_RESTLESS = datetime.timedelta(seconds=2)
 # All but what every step of Orthanc and of ours leaves as it is.
 _UNSURE = re.compile(r"[^A-Za-z0-9^._*-]")
-_LAST_UPDATE = re.compile(r"([0-9]{8})T([0-9]{6})")
-
-
-class Moved(Exception):
-    """The study changed while it was read."""
+# Instance Availability (0008,0056): what Orthanc lists can be fetched at once. Study and series say it for their instances.
+_AVAILABILITY = "ONLINE"
 
 
 class Strategy(Protocol):
@@ -51,13 +54,26 @@ class IndexSource:
     Args:
         pseudo_patient: the PatientID under which inventories themselves are kept; they are never records.
         access: Retrieve AE Title and Retrieve URL, the same for each study.
+        originals: finds what modified resources were before.
+        details: reads headers of objects too; None: the index is enough.
     """
 
-    def __init__(self, host: Host, strategy: Strategy, pseudo_patient: str, access: Attributes) -> None:
+    def __init__(
+        self,
+        host: Host,
+        strategy: Strategy,
+        pseudo_patient: str,
+        access: Attributes,
+        originals: Originals,
+        details: Details | None = None,
+    ) -> None:
         self._host = host
         self._strategy = strategy
         self._pseudo_patient = pseudo_patient
         self._access = access
+        self._originals = originals
+        self._details = details
+        self._of_study, self._of_series = DataSets(STUDY), DataSets(SERIES)
 
     @property
     def name(self) -> str:
@@ -102,7 +118,7 @@ class IndexSource:
         self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
     ) -> tuple[Encoded, list[Skipped]] | None:
         head = self._host.get_json(f"/studies/{study}")
-        attributes = {**head["PatientMainDicomTags"], **head["MainDicomTags"]}
+        attributes = dict(self._of_study.from_index({**head["PatientMainDicomTags"], **head["MainDicomTags"]}, {}))
         if not scope.matches(attributes, unknown_yet="ModalitiesInStudy"):
             return None
         if attributes.get("PatientID") == self._pseudo_patient and self._is_inventory(study):
@@ -112,40 +128,62 @@ class IndexSource:
         now = datetime.datetime.now(datetime.timezone.utc)
         if {entry["ID"] for entry in series} != set(head["Series"]):
             raise Moved
+        last_update = head.get("LastUpdate", "")
         attributes |= {
             **self._access,
             "ItemInventoryDateTime": now.strftime("%Y%m%d%H%M%S.%f+0000"),
-            "StudyUpdateDateTime": _update_date_time(head.get("LastUpdate", "")),
+            "StudyUpdateDateTime": date_time(last_update),
+            "InstanceAvailability": _AVAILABILITY,
             "ModalitiesInStudy": "\\".join(sorted({entry["MainDicomTags"].get("Modality") or "OT" for entry in series})),
             "NumberOfStudyRelatedSeries": str(len(series)),
             "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
         }
-        if attributes.get("OtherPatientIDs"):
-            identifiers = attributes["OtherPatientIDs"].split("\\")
-            attributes["OtherPatientIDsSequence"] = [{"PatientID": identifier} for identifier in identifiers]
+        add_other_patient_ids(attributes)
         if not scope.matches(attributes):
             return None
+        details: dict[str, Attributes] = {}
+        unread = 0
+        if self._details is not None:
+            of_study, details, unread = self._details.of_study(series)
+            attributes = completed(attributes, of_study)
         skipped: list[Skipped] = []
-        encoded = encode(StudyRecord(study, attributes, self._series(study, series, level, skipped)))
-        if self._last_update(study) != head.get("LastUpdate"):
+        records = self._series(study, series, level, skipped, details)
+        # At the level of instances those headers are read for their instances, and counted there.
+        unread = 0 if level == "INSTANCE" else unread
+        encoded = encode(StudyRecord(study, self._originals.of_study(head, attributes), records, unread))
+        if self._last_update(study) != last_update:
             raise Moved
+        if last_update >= (now - _RESTLESS).strftime("%Y%m%dT%H%M%S") or not last_update:
+            if _children(self._strategy.series(study)) != _children(series):
+                raise Moved
         return encoded, skipped
 
     def _series(
-        self, study: str, series: list[dict[str, Any]], level: str, skipped: list[Skipped]
+        self,
+        study: str,
+        series: list[dict[str, Any]],
+        level: str,
+        skipped: list[Skipped],
+        details: Mapping[str, Attributes],
     ) -> Iterator[SeriesRecord]:
         if level == "INSTANCE":
             for entry, instances in self._strategy.instances(study, series, skipped):
-                yield SeriesRecord(entry["ID"], entry["MainDicomTags"], instances)
+                self._originals.add_to_instances(entry, instances)
+                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details), instances)
         else:
             for entry in series:
-                yield SeriesRecord(entry["ID"], entry["MainDicomTags"])
+                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details))
 
-    def _last_update(self, study: str) -> str | None:
+    def _series_attributes(self, entry: dict[str, Any], details: Mapping[str, Attributes]) -> Attributes:
+        index = self._of_series.from_index(entry["MainDicomTags"], entry.get("Metadata", {}))
+        attributes = {**completed(index, details.get(entry["ID"], {})), "InstanceAvailability": _AVAILABILITY}
+        return self._originals.of_series(entry, attributes)
+
+    def _last_update(self, study: str) -> str:
         try:
             return self._host.get(f"/studies/{study}/metadata/LastUpdate").decode("ascii")
         except NotFound:  # Orthanc keeps none, or the study is gone
-            return None
+            return ""
 
     def _is_inventory(self, study: str) -> bool:
         """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
@@ -155,10 +193,8 @@ class IndexSource:
         return all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in records) and not unreadable
 
 
-def _update_date_time(last_update: str) -> str:
-    """Orthanc's LastUpdate, which is UTC, as a DT value; empty when Orthanc keeps none."""
-    match = _LAST_UPDATE.fullmatch(last_update)
-    return f"{match[1]}{match[2]}+0000" if match else ""
+def _children(series: list[dict[str, Any]]) -> dict[str, set[str]]:
+    return {entry["ID"]: set(entry["Instances"]) for entry in series}
 
 
 def _query(scope: Scope) -> dict[str, str] | None:

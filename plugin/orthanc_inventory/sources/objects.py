@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..dicom.attributes import INSTANCE
 from ..dicom.records import InstanceRecord
 from ..dicom.terms import PLAIN_FILE
 from ..host import Host, NotFound
+from .data_sets import DataSets, completed
+from .details import Details
+from .originals import NOTE
 
 
 class Objects:
@@ -13,21 +19,32 @@ class Objects:
     Args:
         uris: whether files can be reached by a URI, relative to the Stored Instance Base URI (PS3.3 C.38.1.2.6).
         checksums: whether to write the MD5 that Orthanc keeps.
+        details: reads the header of each object too; None: the index is enough.
     """
 
-    def __init__(self, host: Host, uris: bool, checksums: bool) -> None:
+    def __init__(self, host: Host, uris: bool, checksums: bool, details: Details | None = None) -> None:
         self._host = host
         self._uris = uris
         self.checksums = checksums
+        self._details = details
+        self._data_sets = DataSets(INSTANCE)
 
     def record(
-        self, identifier: str, tags: dict[str, str], metadata: dict[str, str], size: int | str, md5: str
+        self, identifier: str, tags: dict[str, Any], metadata: dict[str, str], size: int | str, md5: str
     ) -> InstanceRecord:
         """One record, from what the index says; ``size`` in bytes and ``md5`` are those of the uncompressed file.
 
         Raises:
             HostError: the index lacks the transfer syntax, and the file cannot be read.
+            Moved: the object was deleted.
         """
+        if "MainDicomSequences" in metadata:
+            tags = dict(self._data_sets.from_index(tags, metadata))
+        unread = False
+        if self._details is not None:
+            details = self._details.of_instance(identifier)
+            unread = details is None
+            tags = completed(tags, details or {})
         transfer_syntax = metadata.get("TransferSyntax") or self._transfer_syntax(identifier)
         access: dict[str, int | str] = {
             "FileLengthInContainer": size,
@@ -39,9 +56,13 @@ class Objects:
         if md5 and self.checksums:
             access["MACAlgorithm"] = "MD5"
             access["MAC"] = md5
+        if "LossyImageCompressionRatio" in tags:
+            access["LossyImageCompressionRatio"] = tags["LossyImageCompressionRatio"]
+        if NOTE in metadata:
+            tags[NOTE], tags["ReceptionDate"] = metadata[NOTE], metadata.get("ReceptionDate", "")
         tags["SOPClassUID"] = metadata.get("SopClassUid") or self._sop_class(identifier)
-        tags["FileAccessSequence"] = [access]  # type: ignore[assignment]
-        return InstanceRecord(identifier, tags)
+        tags["FileAccessSequence"] = [access]
+        return InstanceRecord(identifier, tags, unread)
 
     def _transfer_syntax(self, identifier: str) -> str:
         """From the file itself: very old records lack it in the index."""

@@ -12,13 +12,14 @@ from ...dicom.values import is_uid, legal_value
 from ...host import Answer, Request, RestError
 from ...production.journal import Journal
 from ...production.runs import NotPossible, RunRequest, Runs, TooManyRuns
-from ...production.transaction import State, Transaction
+from ...production.transaction import DETAILS, State, Transaction
 from ...stores import StoreError
 from .router import Keys, Route, flag, json_body, page, user_of
 
 _CANCEL_KEYS: Keys = {"RetainInstances": bool}
 _START_KEYS: Keys = {
     "Level": str,
+    "Detail": str,
     "Purpose": str,
     "Description": str,
     "Scope": (dict, type(None)),
@@ -29,10 +30,11 @@ _START_KEYS: Keys = {
 
 
 class TransactionRoutes:
-    def __init__(self, runs: Runs, journal: Journal, default_level: str) -> None:
+    def __init__(self, runs: Runs, journal: Journal, default_level: str, default_detail: str) -> None:
         self._runs = runs
         self._journal = journal
         self._default_level = default_level
+        self._default_detail = default_detail
 
     def routes(self) -> list[Route]:
         return [
@@ -49,13 +51,14 @@ class TransactionRoutes:
     def start(self, request: Request) -> Answer:
         body = json_body(request, _START_KEYS)
         wanted = RunRequest(
-            _level(body, self._default_level),
+            _choice(body, "Level", LEVELS, self._default_level),
             _scope(body.get("Scope") or {}),
             _text(body, "Purpose"),
             _text(body, "Description"),
             _transaction_uid(body),
             body.get("UserData"),
             user_of(request),
+            _choice(body, "Detail", DETAILS, self._default_detail),
         )
         try:
             transaction = self._runs.submit(wanted)
@@ -109,6 +112,7 @@ def public(transaction: Transaction, skipped: list[Skipped]) -> dict[str, Any]:
         "TransactionStatusComment": transaction.comment,
         "Progress": transaction.percent,
         "Level": transaction.level,
+        "Detail": transaction.detail,
         "Scope": transaction.scope,
         "Purpose": transaction.purpose,
         "Description": transaction.description,
@@ -123,6 +127,7 @@ def public(transaction: Transaction, skipped: list[Skipped]) -> dict[str, Any]:
         "TotalStudies": transaction.total_studies,
         "DeletedStudies": progress.deleted_studies,
         "CorrectedValues": progress.corrected_values,
+        "UnreadHeaders": progress.unread_headers,
         "Remaining": _remaining(transaction),
         "SOPInstanceUID": transaction.root_uid or None,
         "Skipped": [{"ID": entry.identifier, "Level": entry.level, "Reason": entry.reason} for entry in skipped],
@@ -148,11 +153,11 @@ def _known(transaction: Transaction | None) -> Transaction:
     return transaction
 
 
-def _level(body: dict[str, Any], default: str) -> str:
-    level = body.get("Level", default)
-    if level not in LEVELS:
-        raise RestError(400, f"Level must be one of {', '.join(LEVELS)}")
-    return level
+def _choice(body: dict[str, Any], key: str, allowed: tuple[str, ...], default: str) -> str:
+    value = body.get(key, default)
+    if value not in allowed:
+        raise RestError(400, f"{key} must be one of {', '.join(allowed)}")
+    return value
 
 
 def _scope(keys: dict[str, Any]) -> dict[str, str]:
