@@ -164,7 +164,9 @@ BAD: dict[str, tuple[Callable[[], bytes], list[str]]] = {
     "cut off in the middle": (lambda: GOOD[: len(GOOD) // 2], []),
     "cut off at the beginning": (lambda: GOOD[:140], []),
     "too deep": (lambda: foreign.encode(deep(80)), []),
-    "itself below": (lambda: foreign.encode(foreign.inventory("1.9.1", [], [foreign.reference("1.9.1")])), ["incorporates itself"]),
+    "itself below": (
+        lambda: foreign.encode(foreign.inventory("1.9.1", [], [foreign.reference("1.9.1")])), ["incorporates itself"]
+    ),
     "no level": (lambda: without("InventoryLevel"), ["Inventory Level"]),
     "no UID": (lambda: without("SOPInstanceUID"), ["00080018"]),
     "no date": (lambda: without("ContentDate"), ["ContentDate"]),
@@ -189,7 +191,8 @@ BAD: dict[str, tuple[Callable[[], bytes], list[str]]] = {
     "an instance without a class": (lambda: GOOD.replace(b"1.2.840.10008.5.1.4.1.1.2\0", b" " * 26), ["SOPClassUID"]),
     "a value that its VR forbids": (lambda: GOOD.replace(b"\x0d\x04UV\0\0\x08\0\0\0", b"\x0d\x04US\x08\0ab\x07\0"), []),
     "instances where there are none": (
-        lambda: foreign.encode(foreign.inventory("1.9.1", [foreign.study(1)], InventoryLevel="SERIES")), ["Inventory Level SERIES"],
+        lambda: foreign.encode(foreign.inventory("1.9.1", [foreign.study(1)], InventoryLevel="SERIES")),
+        ["Inventory Level SERIES"],
     ),
 }
 

@@ -63,10 +63,13 @@ class Catalogue:
     def tree(self, inventory: KeptInventory) -> list[Member]:
         """The root and all that it incorporates, directly or not; the root is the first."""
         own = [Member(instance.uid, inventory, instance) for instance in self._journal.instances(inventory.study_uid)[::-1]]
-        return own + [self._member(uid) for uid in self._journal.incorporated(inventory.uid)]
-
-    def _member(self, uid: str) -> Member:
-        return Member(uid, *(self._journal.inventory_of(uid) or ()))
+        others: dict[str | None, KeptInventory | None] = {None: None}
+        members = []
+        for uid, other, instance in self._journal.incorporated(inventory.uid):
+            if other is not None and other not in others:
+                others[other] = self._journal.inventory(other)
+            members.append(Member(uid, others[other], instance))
+        return own + members
 
     def missing(self, inventory: KeptInventory) -> list[str]:
         """Instances of the tree that are not here, or not any more."""
@@ -129,11 +132,7 @@ class Catalogue:
 
     def is_in_use(self, inventory: KeptInventory) -> bool:
         """Whether another inventory incorporates this one or some of its instances."""
-        if self._journal.incorporating(inventory.uid):
-            return True
-        uids = {instance.uid for instance in self._journal.instances(inventory.study_uid)}
-        others = (other.document for other in self._journal.inventories() if other.uid != inventory.uid)
-        return any(other["Base"] == inventory.uid or not uids.isdisjoint(other["Incorporates"]) for other in others)
+        return bool(self._journal.incorporating(inventory.uid))
 
     def delete(self, inventory: KeptInventory) -> None:
         """It is no longer listed, then its instances go; what a crash leaves of them goes at the next start.
@@ -155,8 +154,8 @@ class Catalogue:
 
     def _imported_with(self, root: KeptInventory) -> dict[str, KeptInventory]:
         """The imported inventories that this imported one incorporates, and no other that stays."""
-        found = map(self._journal.inventory, self._journal.incorporated(root.uid))
-        parts = {entry.uid: entry for entry in found if entry is not None and entry.document.get("Origin")}
+        found = {member.inventory.uid: member.inventory for member in self.tree(root)[1:] if member.inventory is not None}
+        parts = {uid: entry for uid, entry in found.items() if entry.document.get("Origin")}
         while used := [uid for uid in parts if not {root.uid, *parts}.issuperset(self._journal.incorporating(uid))]:
             for uid in used:
                 del parts[uid]

@@ -251,12 +251,21 @@ class Journal:
                 ((inventory.uid, place, uid) for place, uid in enumerate(incorporated)),
             )
 
-    def incorporated(self, root: str) -> list[str]:
-        """What a root incorporates, directly or not, besides the instances of its own run."""
-        return [uid for (uid,) in self._read("SELECT uid FROM incorporated WHERE root = ? ORDER BY place", root)]
+    def incorporated(self, root: str) -> list[tuple[str, str | None, KeptInstance | None]]:
+        """What a root incorporates, directly or not, besides the instances of its own run: the UID of each instance, and
+        where it is here, the inventory that it belongs to.
+        """
+        rows = self._read(
+            "SELECT incorporated.uid, inventories.uid, instances.document FROM incorporated LEFT JOIN instances USING (uid)"
+            " LEFT JOIN inventories USING (study_uid) WHERE root = ? ORDER BY incorporated.place",
+            root,
+        )
+        return [
+            (uid, inventory, KeptInstance(**json.loads(document)) if inventory else None) for uid, inventory, document in rows
+        ]
 
     def incorporating(self, uid: str) -> list[str]:
-        """The finished inventories that incorporate this one or an instance of it, so far as that is in ``incorporated``."""
+        """The finished inventories that incorporate this one or an instance of it; it need not be here."""
         rows = self._read(
             "SELECT DISTINCT root FROM incorporated JOIN inventories ON inventories.uid = root"
             " WHERE root != ?1 AND incorporated.uid IN (SELECT ?1 UNION SELECT instances.uid FROM instances"
