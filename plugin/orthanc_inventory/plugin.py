@@ -34,6 +34,7 @@ from .services.rest.openapi import OpenApiRoutes
 from .services.rest.preview import PreviewRoutes, scope_reader
 from .services.rest.router import Router
 from .services.rest.status import StatusRoutes
+from .services.rest.studies import StudyRoutes
 from .services.rest.transactions import TransactionRoutes
 from .sources import Source
 from .sources.details import Details
@@ -162,6 +163,7 @@ class Plugin:
             *previews.routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
+            *StudyRoutes(catalogue).routes(),
             *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
         ]
         routes += OpenApiRoutes(routes).routes()

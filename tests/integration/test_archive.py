@@ -13,6 +13,8 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+import orthanc_inventory
+
 from . import archive, script
 from .server import Server
 
@@ -81,6 +83,9 @@ def test_an_archive_holds_the_whole_tree(make_server: Callable[..., Server], tmp
     folder = download(server, summary["SOPInstanceUID"], tmp_path)
     check(server, summary, folder)
     assert records(folder)[0].InventoryPurpose == "Prüfung 山田"
+    # The reader takes the archive as it is.
+    read = orthanc_inventory.open(tmp_path / "archive.zip")
+    assert read.uid == summary["SOPInstanceUID"] and len(list(read.studies())) == 9
 
 
 def test_an_inventory_of_one_instance_has_an_archive_too(shared_server: Server, tmp_path: Path) -> None:

@@ -31,7 +31,9 @@ def kept_files(server: Server) -> list[str]:
 
 @pytest.mark.parametrize("store", ["Orthanc", "Directory"])
 @pytest.mark.parametrize("transfer_syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, foreign.DEFLATED])
-def test_an_inventory_is_kept_as_it_came(make_server: Callable[..., Server], transfer_syntax: str, store: str, tmp_path: Path) -> None:
+def test_an_inventory_is_kept_as_it_came(
+    make_server: Callable[..., Server], transfer_syntax: str, store: str, tmp_path: Path
+) -> None:
     server = make_server(inventory={"StoreIn": store}).start()
     before = server.get("/statistics")
     studies = [foreign.study(number, 2, 3) for number in range(1, 5)]
@@ -70,10 +72,9 @@ def test_an_inventory_of_another_orthanc_is_taken(make_server: Callable[..., Ser
 
 
 def test_leaves_may_come_later(server: Server, tmp_path: Path) -> None:
-    root = foreign.inventory(
-        "1.9.1", [], [foreign.reference("1.9.2", foreign.reference("1.9.3")), foreign.reference("1.9.4")], TotalNumberOfStudyRecords=2
-    )
-    node = foreign.inventory("1.9.2", [], [foreign.reference("1.9.3")], TotalNumberOfStudyRecords=1, InventoryCompletionStatus="PARTIAL")
+    references = [foreign.reference("1.9.2", foreign.reference("1.9.3")), foreign.reference("1.9.4")]
+    root = foreign.inventory("1.9.1", [], references, TotalNumberOfStudyRecords=2)
+    node = foreign.inventory("1.9.2", [], [foreign.reference("1.9.3")], TotalNumberOfStudyRecords=1)
     summary = take(server, foreign.encode(root))
     assert summary["InstanceUIDs"] == ["1.9.1", "1.9.2", "1.9.3", "1.9.4"] and summary["Incorporates"] == ["1.9.2", "1.9.4"]
     assert summary["Missing"] == ["1.9.2", "1.9.3", "1.9.4"] and summary["Studies"] == 0
@@ -163,7 +164,9 @@ BAD: dict[str, tuple[Callable[[], bytes], list[str]]] = {
     "cut off in the middle": (lambda: GOOD[: len(GOOD) // 2], []),
     "cut off at the beginning": (lambda: GOOD[:140], []),
     "too deep": (lambda: foreign.encode(deep(80)), []),
-    "itself below": (lambda: foreign.encode(foreign.inventory("1.9.1", [], [foreign.reference("1.9.1")])), ["incorporates itself"]),
+    "itself below": (
+        lambda: foreign.encode(foreign.inventory("1.9.1", [], [foreign.reference("1.9.1")])), ["incorporates itself"]
+    ),
     "no level": (lambda: without("InventoryLevel"), ["Inventory Level"]),
     "no UID": (lambda: without("SOPInstanceUID"), ["00080018"]),
     "no date": (lambda: without("ContentDate"), ["ContentDate"]),
@@ -172,7 +175,8 @@ BAD: dict[str, tuple[Callable[[], bytes], list[str]]] = {
     "no number": (lambda: without("NumberOfStudyRecordsInInstance"), ["Number of Study Records"]),
     "no total": (lambda: without("TotalNumberOfStudyRecords"), ["Total Number of Study Records"]),
     "a level that there is not": (
-        lambda: foreign.encode(foreign.inventory("1.9.1", InventoryLevel="IMAGE")), ["Inventory Level", "STUDY, SERIES, INSTANCE"],
+        lambda: foreign.encode(foreign.inventory("1.9.1", InventoryLevel="IMAGE")),
+        ["Inventory Level", "STUDY, SERIES, INSTANCE"],
     ),
     "another number of records": (
         lambda: foreign.encode(foreign.inventory("1.9.1", [foreign.study(1)], NumberOfStudyRecordsInInstance=2)),
@@ -181,8 +185,15 @@ BAD: dict[str, tuple[Callable[[], bytes], list[str]]] = {
     "a path for a UID": (
         lambda: GOOD.replace(b"1.9.1\0", b"../../"), ["UID"],
     ),
-    "a study without a UID": (lambda: spoiled_study(StudyInstanceUID=""), ["0020000d"]),
-    "a study without a moment": (lambda: spoiled_study(ItemInventoryDateTime=""), ["ItemInventoryDateTime"]),
+    "a study without a UID": (lambda: spoiled_study(StudyInstanceUID=""), ["StudyInstanceUID"]),
+    "a study without a moment": (lambda: spoiled_study(ItemInventoryDateTime=""), ["Item Inventory DateTime"]),
+    "a series without a modality": (lambda: GOOD.replace(b"\x08\0\x60\0CS\x02\0CT", b"\x08\0\x60\0CS\x02\0  "), ["Modality"]),
+    "an instance without a class": (lambda: GOOD.replace(b"1.2.840.10008.5.1.4.1.1.2\0", b" " * 26), ["SOPClassUID"]),
+    "a value that its VR forbids": (lambda: GOOD.replace(b"\x0d\x04UV\0\0\x08\0\0\0", b"\x0d\x04US\x08\0ab\x07\0"), []),
+    "instances where there are none": (
+        lambda: foreign.encode(foreign.inventory("1.9.1", [foreign.study(1)], InventoryLevel="SERIES")),
+        ["Inventory Level SERIES"],
+    ),
 }
 
 

@@ -34,7 +34,8 @@ def test_the_newest_of_each_level_and_scope_stay() -> None:
 
 
 def test_the_order_of_the_keys_of_a_scope_means_nothing() -> None:
-    one, other = inventory(Scope={"PatientID": "P", "StudyDate": "20200101"}), inventory(Scope={"StudyDate": "20200101", "PatientID": "P"})
+    scopes = {"PatientID": "P", "StudyDate": "20200101"}, {"StudyDate": "20200101", "PatientID": "P"}
+    one, other = (inventory(Scope=scope) for scope in scopes)
     assert outdated([one, other], 1, 0, NOW) == [one]
 
 
@@ -44,7 +45,9 @@ def test_the_newest_that_is_complete_stays() -> None:
     assert outdated([older, complete, *partial], 2, 0, NOW) == [partial[0], older]
 
 
-@pytest.mark.parametrize(("created", "goes"), [("20260301T115959", True), ("20260301T120001", False), ("20251231T235959", True)])
+@pytest.mark.parametrize(
+    ("created", "goes"), [("20260301T115959", True), ("20260301T120001", False), ("20251231T235959", True)]
+)
 def test_what_is_too_old_goes(created: str, goes: bool) -> None:
     entry = inventory(created)
     assert outdated([entry], 0, 30, NOW) == ([entry] if goes else [])

@@ -51,15 +51,15 @@ def read_file(stream: BinaryIO, name: str) -> DicomFile:
     meta = _meta_information(file)
     sop_class, instance, syntax = _identity(file, meta)
     if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        inflated = buffer_of(_inflate(raw, meta.stop, name))
+        inflated = buffer_of(_inflate(raw, meta[1], name))
         data_set = EncodedDataSet(inflated, f"{name} (inflated)")
-        place = Place(0, len(inflated), True)
+        place = (0, len(inflated), True)
     elif syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN):
-        data_set, place = file, Place(meta.stop, len(raw), syntax == EXPLICIT_VR_LITTLE_ENDIAN)
+        data_set, place = file, (meta[1], len(raw), syntax == EXPLICIT_VR_LITTLE_ENDIAN)
     else:
         known = UID(syntax)
         label = f"{known.name} ({syntax})" if known.name != syntax else syntax
-        raise file.invalid(meta.start, f"transfer syntax {label} is not read", "PS3.5 A")
+        raise file.invalid(meta[0], f"transfer syntax {label} is not read", "PS3.5 A")
     return DicomFile(data_set, place, syntax, sop_class, instance, raw)
 
 
@@ -88,7 +88,7 @@ def _meta_information(file: EncodedDataSet) -> Place:
     stop = start + 12 + int.from_bytes(file.buffer[start + 8 : start + 12], "little")
     if stop > len(file.buffer):
         raise file.invalid(start, "the file ends in its File Meta Information", "PS3.10 7.1")
-    return Place(start, stop, True)
+    return start, stop, True
 
 
 def _buffer(stream: BinaryIO) -> bytes | mmap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
+from ..reader import Inventory, MissingInstance
 from ..stores import InstanceGone, Run, Store
 from .journal import Journal, KeptInstance, KeptInventory
 
@@ -48,10 +49,7 @@ class Catalogue:
         members = self.tree(inventory)
         kept = [member.instance for member in members if member.instance is not None]
         return {
-            "SOPInstanceUID": inventory.uid,
-            "Origin": None,
-            **{key: value for key, value in inventory.document.items() if key not in _HIDDEN},
-            **(_counts(members) if inventory.document.get("Origin") else {}),
+            **self.describe(inventory),
             "InstanceUIDs": [member.uid for member in members],
             "Missing": self._missing(members),
             "Size": sum(instance.size for instance in kept),
@@ -59,13 +57,23 @@ class Catalogue:
             "OrthancID": kept[0].identifier or None,
         }
 
+    def describe(self, inventory: KeptInventory) -> dict[str, Any]:
+        """The part of the summary that needs no look at the instances."""
+        document = {key: value for key, value in inventory.document.items() if key not in _HIDDEN}
+        if document.get("Origin"):
+            document.update(_counts(self.tree(inventory)))
+        return {"SOPInstanceUID": inventory.uid, "Origin": None, **document}
+
     def tree(self, inventory: KeptInventory) -> list[Member]:
         """The root and all that it incorporates, directly or not; the root is the first."""
         own = [Member(instance.uid, inventory, instance) for instance in self._journal.instances(inventory.study_uid)[::-1]]
-        return own + [self._member(uid) for uid in self._journal.incorporated(inventory.uid)]
-
-    def _member(self, uid: str) -> Member:
-        return Member(uid, *(self._journal.inventory_of(uid) or ()))
+        others: dict[str | None, KeptInventory | None] = {None: None}
+        members = []
+        for uid, other, instance in self._journal.incorporated(inventory.uid):
+            if other is not None and other not in others:
+                others[other] = self._journal.inventory(other)
+            members.append(Member(uid, others[other], instance))
+        return own + members
 
     def missing(self, inventory: KeptInventory) -> list[str]:
         """Instances of the tree that are not here, or not any more."""
@@ -102,6 +110,30 @@ class Catalogue:
             raise InstanceGone
         return self._stores[member.instance.store].open(_run(member.inventory), member.uid)
 
+    def read(self, inventory: KeptInventory) -> Inventory:
+        """Its records.
+
+        Raises:
+            InvalidInventory: it was damaged, or came in so.
+            MissingInstance: also while it is read.
+        """
+        members = {member.uid: member for member in self.tree(inventory)}
+
+        def open_instance(uid: str) -> BinaryIO:
+            try:
+                return self.open(members[uid])
+            except (KeyError, InstanceGone):
+                raise MissingInstance(uid) from None
+
+        return Inventory(inventory.uid, open_instance)
+
+    def statistics(self, inventory: KeptInventory) -> dict[str, Any] | None:
+        """What ``keep_statistics`` was given for the inventory as it is."""
+        return self._journal.statistics(inventory)
+
+    def keep_statistics(self, inventory: KeptInventory, document: dict[str, Any]) -> None:
+        self._journal.keep_statistics(inventory, document)
+
     def is_in_use(self, inventory: KeptInventory) -> bool:
         """Whether another inventory incorporates this one or some of its instances."""
         # An increment that is not finished yet will incorporate its base.
@@ -119,7 +151,9 @@ class Catalogue:
             raise InUse
         going = {inventory.uid: inventory, **(self._imported_with(inventory) if inventory.document.get("Origin") else {})}
         stores = {
-            (entry.study_uid, instance.store) for entry in going.values() for instance in self._journal.instances(entry.study_uid)
+            (entry.study_uid, instance.store)
+            for entry in going.values()
+            for instance in self._journal.instances(entry.study_uid)
         }
         self._journal.forget_inventories(going)
         for study_uid, store in stores:
@@ -127,8 +161,8 @@ class Catalogue:
 
     def _imported_with(self, root: KeptInventory) -> dict[str, KeptInventory]:
         """The imported inventories that this imported one incorporates, and no other that stays."""
-        found = map(self._journal.inventory, self._journal.incorporated(root.uid))
-        parts = {entry.uid: entry for entry in found if entry is not None and entry.document.get("Origin")}
+        found = {member.inventory.uid: member.inventory for member in self.tree(root)[1:] if member.inventory is not None}
+        parts = {uid: entry for uid, entry in found.items() if entry.document.get("Origin")}
         while used := [uid for uid in parts if not {root.uid, *parts}.issuperset(self._journal.incorporating(uid))]:
             for uid in used:
                 del parts[uid]

@@ -7,6 +7,7 @@ an encoding that is not ours, and taking in one large object costs Orthanc a mul
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import Any
 
 from ..dicom.uids import new_uid
@@ -32,6 +33,7 @@ class Imports:
         self._journal = journal
         self._store = store
         self._name = name
+        self._lock = threading.Lock()
 
     def take(self, file: bytes, requestor: str) -> KeptInventory:
         """Keeps a PS3.10 file; from then on it is listed like an inventory that was made here.
@@ -41,6 +43,11 @@ class Imports:
             NotFitting, UidTaken, StoreError
         """
         examined = examine(file)
+        # Of two that come at the same time, one must see the other.
+        with self._lock:
+            return self._keep(file, examined, requestor)
+
+    def _keep(self, file: bytes, examined: Examined, requestor: str) -> KeptInventory:
         self._check_fit(examined)
         run = Run(new_uid())
         instance = KeptInstance(

@@ -261,12 +261,21 @@ class Journal:
         with self._write() as connection:
             self._add_inventory(connection, inventory, incorporated)
 
-    def incorporated(self, root: str) -> list[str]:
-        """What a root incorporates, directly or not, besides the instances of its own run."""
-        return [uid for (uid,) in self._read("SELECT uid FROM incorporated WHERE root = ? ORDER BY place", root)]
+    def incorporated(self, root: str) -> list[tuple[str, str | None, KeptInstance | None]]:
+        """What a root incorporates, directly or not, besides the instances of its own run: the UID of each instance, and
+        where it is here, the inventory that it belongs to.
+        """
+        rows = self._read(
+            "SELECT incorporated.uid, inventories.uid, instances.document FROM incorporated LEFT JOIN instances USING (uid)"
+            " LEFT JOIN inventories USING (study_uid) WHERE root = ? ORDER BY incorporated.place",
+            root,
+        )
+        return [
+            (uid, inventory, KeptInstance(**json.loads(document)) if inventory else None) for uid, inventory, document in rows
+        ]
 
     def incorporating(self, uid: str) -> list[str]:
-        """The finished inventories that incorporate this one or an instance of it, so far as that is in ``incorporated``."""
+        """The finished inventories that incorporate this one or an instance of it; it need not be here."""
         rows = self._read(
             "SELECT DISTINCT root FROM incorporated JOIN inventories ON inventories.uid = root"
             " WHERE root != ?1 AND incorporated.uid IN (SELECT ?1 UNION SELECT instances.uid FROM instances"
@@ -309,6 +318,18 @@ class Journal:
             return None
         inventory = self.inventory(rows[0][0])
         return (inventory, KeptInstance(**json.loads(rows[0][1]))) if inventory else None
+
+    def statistics(self, inventory: KeptInventory) -> dict[str, Any] | None:
+        rows = self._read("SELECT document FROM statistics WHERE uid = ?", inventory.uid)
+        return json.loads(rows[0][0]) if rows else None
+
+    def keep_statistics(self, inventory: KeptInventory, document: dict[str, Any]) -> None:
+        """They go with the inventory; of one that has gone meanwhile nothing is kept."""
+        with self._write(durable=False) as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO statistics SELECT uid, ? FROM inventories WHERE number = ?",
+                (json.dumps(document), inventory.number),
+            )
 
     def forget_inventories(self, uids: Iterable[str]) -> None:
         """The inventories are no longer listed; their instances stay known until they are deleted."""

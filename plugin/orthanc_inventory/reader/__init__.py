@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from ..dicom.decoder import InvalidInventory
-from .folder import Folder, open_file
+from .containers import extracted, open_regular
+from .folder import Folder, inventory_uid
 from .inventory import Inventory, MissingInstance
 from .inventory_file import InventoryFile
 
@@ -34,19 +35,30 @@ def open_inventory(
         OSError: the file cannot be read.
     """
     path = Path(path)
-    if path.is_dir():
-        folder = Folder(path)
-        root = uid or _only_root(folder, path)
+    files = None if path.is_dir() else extracted(path, _file_name)
+    if files:
+        folder = Folder(Path(files.name), kept=files)
     else:
-        with open_file(path) as stream:
-            root = InventoryFile(stream, str(path)).uid
-        folder = Folder(path.parent, path)
-    return Inventory(root, folder.open, verify=verify, missing=missing)
+        folder = Folder(path if path.is_dir() else path.parent)
+    file = folder.path(uid or _only_root(folder, path)) if files or path.is_dir() else path
+    root = InventoryFile(open_regular(file), str(file))
+    if uid not in ("", root.uid):
+        raise MissingInstance(uid)
+    folder.follow(root, file)
+    return Inventory(root.uid, folder.open, verify=verify, missing=missing)
+
+
+def _file_name(head: BinaryIO) -> str:
+    uid = inventory_uid(head)
+    return f"{uid}.dcm" if uid else ""
 
 
 def _only_root(folder: Folder, path: Path) -> str:
     roots = folder.roots()
     if len(roots) == 1:
         return roots[0]
-    problem = f"several inventories, choose one by uid: {', '.join(roots)}" if roots else "no inventory in it"
+    if roots:
+        problem = f"several inventories, choose one by uid: {', '.join(roots)}"
+    else:
+        problem = "no inventory that is not incorporated in another" if folder.uids() else "no inventory in it"
     raise InvalidInventory(str(path), 0, problem, "PS3.3 C.38.1.1.5")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from ..dicom.decoder import InvalidInventory
+from ..dicom.values import FITTING
 from .inventory import Inventory
 from .inventory_file import InventoryFile
-from .records import Study
+from .records import Instance, Series, Study
 
-# Attributes of Type 1 that are not a UID of the record itself (PS3.3 Table C.38.1-1).
-_ITEM_INVENTORY_DATE_TIME, _MODALITY, _SOP_CLASS_UID = 0x00080404, 0x00080060, 0x00080016
 _SCOPE = "00080400"
 
 
@@ -63,26 +61,26 @@ def examine(content: bytes) -> Examined:
 
 
 def _records(file: InventoryFile, study: Study) -> tuple[int, int]:
-    """The numbers of series and instance records in a study record, which have what they must."""
+    """The numbers of series and instance records in a study record. All values are decoded once, so that none fails later."""
     series = instances = 0
-    _check(file, study, _ITEM_INVENTORY_DATE_TIME, "ItemInventoryDateTime")
+    _ = study.moment
+    _check(study, "StudyInstanceUID")
     for series, entry in enumerate(study.series(), 1):
         if file.level == "STUDY":
-            raise _invalid(file, entry, "a series stands in an inventory of Inventory Level STUDY")
-        _check(file, entry, _MODALITY, "Modality")
+            raise entry.invalid("a series stands in an inventory of Inventory Level STUDY")
+        _check(entry, "SeriesInstanceUID", "Modality")
         for instance in entry.instances():
             if file.level == "SERIES":
-                raise _invalid(file, instance, "an instance stands in an inventory of Inventory Level SERIES")
-            _check(file, instance, _SOP_CLASS_UID, "SOPClassUID")
+                raise instance.invalid("an instance stands in an inventory of Inventory Level SERIES")
+            _check(instance, "SOPClassUID", "SOPInstanceUID")
             instances += 1
     return series, instances
 
 
-def _check(file: InventoryFile, record: Any, tag: int, keyword: str) -> None:
-    """Whether a record has its UID, and an attribute that must have a value."""
-    if not record.uid or record.value(tag) == "":
-        raise _invalid(file, record, f"{keyword} is missing")
-
-
-def _invalid(file: InventoryFile, record: Any, problem: str) -> InvalidInventory:
-    return InvalidInventory(file.name, record.place[0], problem, "PS3.3 C.38.1")
+def _check(record: Study | Series | Instance, *keywords: str) -> None:
+    """Whether the attributes of Type 1 have values (PS3.3 Table C.38.1-1)."""
+    attributes = record.attributes
+    for keyword in keywords:
+        value = attributes.get(keyword, "")
+        if value == "" or (keyword.endswith("UID") and not FITTING["UI"].fullmatch(value)):
+            raise record.invalid(f"{keyword} is missing" if value == "" else f"{keyword} is no UID")

@@ -3,54 +3,65 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from ..dicom.decoder import InvalidInventory
 from ..dicom.file_format import read_meta_information
+from ..dicom.terms import PLAIN_FILE
 from ..dicom.uids import INVENTORY_STORAGE
 from ..dicom.uris import resolve
+from .containers import open_regular, open_stored_file
 from .inventory import MissingInstance
 from .inventory_file import InventoryFile
 
 
-def open_file(path: Path) -> BinaryIO:
-    """Opens a regular file; a pipe or a device would keep the reader waiting.
-
-    Raises:
-        OSError
-    """
-    stream = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-        stream.close()
-        raise FileNotFoundError(f"{path} is not a regular file")
-    return stream
-
-
 class Folder:
-    """Gives the inventory instances below a folder as streams. Headers are read when a file is not named after its UID."""
+    """Gives the inventory instances below a folder as streams. Headers are read when a file is not named after its UID.
 
-    def __init__(self, folder: Path, root: Path | None = None) -> None:
+    ``kept`` lives as long as this object.
+    """
+
+    def __init__(self, folder: Path, kept: object = None) -> None:
         self._folder = folder
+        self._kept = kept
         self._paths: dict[str, Path] = {}
         self._unseen = self._inventories()
-        # The references of the root: where its File Access URIs lead.
-        self._uris: dict[str, str] | None = {} if root is None else None
-        self._root = root
+        self._accesses: dict[str, Mapping[str, Any]] = {}
+
+    def follow(self, root: InventoryFile, path: Path) -> None:
+        """Takes ``root`` for the instance with its UID, and its references for hints where the others are."""
+        self._paths[root.uid] = path
+        self._accesses = _accesses(root)
 
     def open(self, uid: str) -> BinaryIO:
         """The instance with this SOP Instance UID.
 
         Raises:
             MissingInstance
+            InvalidContainer: it should be in a container, which is broken.
         """
-        path = self._paths.get(uid) or self._named(uid) or self._referenced(uid) or self._searched(uid)
+        known = uid in self._paths or self._named(uid)
+        stream = None if known else self._referenced(uid)
+        return stream or open_regular(self.path(uid))
+
+    def path(self, uid: str) -> Path:
+        """The file in the folder with this SOP Instance UID.
+
+        Raises:
+            MissingInstance
+        """
+        path = self._paths.get(uid) or self._named(uid)
         if path is None:
-            raise MissingInstance(uid)
-        return open_file(path)
+            for found, path in self._unseen:
+                self._paths.setdefault(found, path)
+                if found == uid:
+                    break
+            else:
+                raise MissingInstance(uid)
+        return path
 
     def uids(self) -> list[str]:
         """All inventory instances in the folder."""
@@ -62,7 +73,7 @@ class Folder:
         """The instances that no other incorporates."""
         uids = self.uids()
         incorporated = {
-            reference.uid for uid in uids for reference in InventoryFile(self.open(uid), str(self._paths[uid])).references()
+            reference.uid for uid in uids for reference in InventoryFile(self.open(uid), str(self.path(uid))).references()
         }
         return [uid for uid in uids if uid not in incorporated]
 
@@ -73,37 +84,24 @@ class Folder:
                 return path
         return None
 
-    def _referenced(self, uid: str) -> Path | None:
+    def _referenced(self, uid: str) -> BinaryIO | None:
         """Where a File Access URI leads that is a path below the folder, or a file: URI. Nothing else is ever followed."""
-        if self._uris is None:
-            self._uris = self._file_access_uris()
-        uri = self._uris.get(uid, "")
-        base = self._folder.resolve().as_uri() + "/"
-        parts = urlsplit(resolve(uri, base))
-        if not uri or parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        access = self._accesses.get(uid)
+        if access is None:
             return None
+        uri = access["FileAccessURI"]
+        here = self._folder.resolve()
+        parts = urlsplit(resolve(uri, here.as_uri() + "/"))
         path = Path(unquote(parts.path))
-        if not uri.startswith("file:") and not path.resolve().is_relative_to(self._folder.resolve()):
+        if parts.scheme != "file" or parts.netloc not in ("", "localhost") or "\0" in str(path):
             return None
-        return path if _inventory_uid(path) == uid else None
-
-    def _file_access_uris(self) -> dict[str, str]:
-        assert self._root is not None
-        root = InventoryFile(open_file(self._root), str(self._root))
-        base = next(iter(root.attributes.get("InventoryAccessEndPointsSequence", [])), {}).get("StoredInstanceBaseURI", "")
-        uris = {}
-        for reference in root.references():
-            access = reference.attributes
-            if access.get("FileAccessURI"):
-                uris[reference.uid] = resolve(access["FileAccessURI"], base)
-        return uris
-
-    def _searched(self, uid: str) -> Path | None:
-        for found, path in self._unseen:
-            self._paths.setdefault(found, path)
-            if found == uid:
-                return path
-        return None
+        if not uri.startswith("file:") and not path.resolve().is_relative_to(here):
+            return None
+        container = access.get("ContainerFileType") or PLAIN_FILE
+        if not path.is_file() or (container == PLAIN_FILE and _inventory_uid(path) != uid):
+            return None
+        offset, length = (access.get(keyword) for keyword in ("FileOffsetInContainer", "FileLengthInContainer"))
+        return open_stored_file(path, container, access.get("FilenameInContainer", ""), offset, length)
 
     def _inventories(self) -> Iterator[tuple[str, Path]]:
         for folder, _, names in os.walk(self._folder):
@@ -114,11 +112,31 @@ class Folder:
                     yield uid, path
 
 
+def _accesses(root: InventoryFile) -> dict[str, Mapping[str, Any]]:
+    """The references of a root that have a File Access URI, which is made absolute if there is a base, by SOP Instance UID."""
+    end_points = root.attributes.get("InventoryAccessEndPointsSequence") or [{}]
+    base = end_points[0].get("StoredInstanceBaseURI", "")
+    accesses: dict[str, Mapping[str, Any]] = {}
+    for reference in root.references():
+        access = reference.attributes
+        if access.get("FileAccessURI"):
+            accesses.setdefault(reference.uid, {**access, "FileAccessURI": resolve(access["FileAccessURI"], base)})
+    return accesses
+
+
 def _inventory_uid(path: Path) -> str:
     """The SOP Instance UID of an inventory instance; empty for any other file."""
     try:
-        with open_file(path) as stream:
-            sop_class, uid, _ = read_meta_information(stream, str(path))
-    except (OSError, InvalidInventory):
+        with open_regular(path) as stream:
+            return inventory_uid(stream)
+    except OSError:
+        return ""
+
+
+def inventory_uid(stream: BinaryIO) -> str:
+    """The SOP Instance UID of an inventory instance, of which the head is read; empty for anything else."""
+    try:
+        sop_class, uid, _ = read_meta_information(stream, "")
+    except InvalidInventory:
         return ""
     return uid if sop_class == INVENTORY_STORAGE else ""

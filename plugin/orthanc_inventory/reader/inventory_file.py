@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 from mmap import MADV_DONTNEED, PAGESIZE, mmap
@@ -38,7 +39,7 @@ class Reference:
         self.depth = depth
         sop_class = data_set.find(place, _REFERENCED_SOP_CLASS_UID)
         if data_set.uid(sop_class, _REFERENCED_SOP_CLASS_UID, place) != INVENTORY_STORAGE:
-            raise data_set.invalid(place.start, "what is incorporated is no inventory", "PS3.3 C.38.2.3")
+            raise data_set.invalid(place[0], "what is incorporated is no inventory", "PS3.3 C.38.2.3")
         instance = data_set.find(place, _REFERENCED_SOP_INSTANCE_UID)
         self.uid = data_set.uid(instance, _REFERENCED_SOP_INSTANCE_UID, place)
 
@@ -49,16 +50,16 @@ class Reference:
 
 
 class InventoryFile:
-    """Reads ``stream`` from its start and closes it; ``name`` is for messages.
+    """Reads ``stream`` from its start and closes it. Messages call it by its path, or ``name`` if it has none.
 
     Raises:
         InvalidInventory: no inventory, or a broken one. What lies in the records is found when it is read.
     """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
+        path = getattr(stream, "name", None)
         with stream:
-            file = read_file(stream, name)
-        self.name = name
+            file = read_file(stream, str(path) if isinstance(path, (str, os.PathLike)) else name)
         self.transfer_syntax = file.transfer_syntax
         self.raw = file.raw
         self._data_set = data_set = file.data_set
@@ -70,12 +71,12 @@ class InventoryFile:
                 raise data_set.invalid(element[2], "too many elements", "limit of this reader")
         sop_class, self.uid = self._uid(_SOP_CLASS_UID), self._uid(_SOP_INSTANCE_UID)
         if sop_class != INVENTORY_STORAGE:
-            raise data_set.invalid(file.place.start, "the SOP class is not Inventory Storage", "PS3.3 A.88")
+            raise data_set.invalid(file.place[0], "the SOP class is not Inventory Storage", "PS3.3 A.88")
         if (sop_class, self.uid) != (file.sop_class_uid, file.sop_instance_uid):
-            raise data_set.invalid(file.place.start, "the File Meta Information names another object", "PS3.10 7.1")
+            raise data_set.invalid(file.place[0], "the File Meta Information names another object", "PS3.10 7.1")
         self.level = self._required(_INVENTORY_LEVEL, "Inventory Level")
         if self.level not in LEVELS:
-            raise data_set.invalid(file.place.start, f"Inventory Level is not {', '.join(LEVELS)}", "PS3.3 C.38.1")
+            raise data_set.invalid(file.place[0], f"Inventory Level is not {', '.join(LEVELS)}", "PS3.3 C.38.1")
         self.completion_status = self._required(_COMPLETION_STATUS, "Inventory Completion Status")
         self.study_records = self._count(_STUDY_RECORDS, "Number of Study Records in Instance")
         self.total_study_records = self._count(_TOTAL_STUDY_RECORDS, "Total Number of Study Records")
@@ -108,7 +109,7 @@ class InventoryFile:
             if below is not None:
                 if len(stack) == MAXIMUM_REFERENCE_DEPTH:
                     problem = f"inventories are incorporated deeper than {MAXIMUM_REFERENCE_DEPTH}"
-                    raise data_set.invalid(place.start, problem, "limit of this reader")
+                    raise data_set.invalid(place[0], problem, "limit of this reader")
                 stack.append(data_set.items(below))
 
     def studies(self) -> Iterator[Study]:
@@ -122,10 +123,10 @@ class InventoryFile:
         buffer = self._data_set.buffer
         for place in self._data_set.items(self._elements.get(_STUDIES)):
             count += 1
-            if place.start - released > _STEP and isinstance(buffer, mmap):
+            if place[0] - released > _STEP and isinstance(buffer, mmap):
                 # The pages stay with the system, which may need the memory.
-                buffer.madvise(MADV_DONTNEED, 0, place.start // PAGESIZE * PAGESIZE)
-                released = place.start
+                buffer.madvise(MADV_DONTNEED, 0, place[0] // PAGESIZE * PAGESIZE)
+                released = place[0]
             yield self.study(place)
         if count != self.study_records:
             problem = f"{count} study records, and not {self.study_records} as Number of Study Records in Instance says"
@@ -136,7 +137,7 @@ class InventoryFile:
         return Study(self._data_set, place, self.context)
 
     def invalid(self, problem: str, clause: str = "PS3.3 C.38.1") -> InvalidInventory:
-        return self._data_set.invalid(self._place.start, problem, clause)
+        return self._data_set.invalid(self._place[0], problem, clause)
 
     @cached_property
     def context(self) -> Context:

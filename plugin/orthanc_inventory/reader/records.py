@@ -5,19 +5,26 @@ A record knows where it lies; its attributes are decoded when they are asked for
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Container, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
-from ..dicom.decoder import EncodedDataSet, Place
+from ..dicom.decoder import EncodedDataSet, Element, InvalidInventory, Place
 from ..dicom.elements import item_header
 from ..dicom.instants import microseconds
 from ..dicom.recoding import json_object
 from ..dicom.uris import resolve
 
-SERIES_SEQUENCE, INSTANCES_SEQUENCE = 0x00080424, 0x00080425
+_SERIES, _INSTANCES = 0x00080424, 0x00080425
 _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x00080018, 0x0020000D, 0x0020000E
 _STORED_INSTANCE_BASE_URI, _ITEM_INVENTORY_DATE_TIME, _PATIENT_ID = 0x00080407, 0x00080404, 0x00100020
 _FILE_ACCESS_SEQUENCE = 0x0008041A
+
+# How an instance item begins nearly always: SOP Class UID and SOP Instance UID. One match is much faster than two elements.
+_HEAD = re.compile(
+    rb"\x08\0\x16\0UI(.)\0[0-9.]++\0?\x08\0\x18\0UI(.)\0([0-9](?:[0-9.]{0,62}[0-9])?)\0?", re.DOTALL
+).match
 
 
 class Context(NamedTuple):
@@ -41,19 +48,20 @@ class EncodedItem(NamedTuple):
 class _Record:
     """``attributes`` has what stands in the item itself, not the records below it."""
 
-    __slots__ = ("_data_set", "_above", "place")
+    __slots__ = ("_data_set", "_above", "_found", "place")
+    # Where the records below and the UID stand, ascending.
+    _BELOW: int
     _UID: int
-    _BELOW: frozenset[int] = frozenset()
 
     def __init__(self, data_set: EncodedDataSet, place: Place, above: Any) -> None:
         self._data_set = data_set
         self._above = above
+        self._found: dict[int, Element] | None = None
         self.place = place
 
     @property
     def uid(self) -> str:
-        data_set, place = self._data_set, self.place
-        return data_set.uid(data_set.find(place, self._UID), self._UID, place)
+        return self._data_set.uid(self._element(self._UID), self._UID, self.place)
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -62,11 +70,14 @@ class _Record:
         Raises:
             InvalidInventory
         """
-        return self._data_set.decode(self.place, self._above.character_set, without=self._BELOW)
+        return self._data_set.decode(self.place, self._above.character_set, without={self._BELOW})
 
     def json(self) -> dict[str, Any]:
         """The same as a DICOM JSON object (PS3.18 F)."""
-        return json_object(self._data_set, self.place, self._above.character_set, without=self._BELOW)
+        return json_object(self._data_set, self.place, self._above.character_set, without={self._BELOW})
+
+    def invalid(self, problem: str, clause: str = "PS3.3 C.38.1") -> InvalidInventory:
+        return self._data_set.invalid(self.place[0], problem, clause)
 
     @property
     def character_set(self) -> str:
@@ -83,22 +94,62 @@ class _Record:
         """The nearest Stored Instance Base URI (PS3.3 C.38.1.2.6); empty if there is none."""
         return self.value(_STORED_INSTANCE_BASE_URI) or self._above.base_uri
 
-    def _below(self, tag: int) -> Iterator[Place]:
-        return self._data_set.items(self._data_set.find(self.place, tag))
+    def _element(self, tag: int) -> Element | None:
+        """The UID or the records below: both are found in one go."""
+        if self._found is None:
+            self._found = self._data_set.pick(self.place, (self._BELOW, self._UID))
+        return self._found.get(tag)
+
+    def _below(self) -> Iterator[Place]:
+        return self._data_set.items(self._element(self._BELOW))
 
 
 class Instance(_Record):
-    __slots__ = ()
-    _UID = _SOP_INSTANCE_UID
+    __slots__ = ("uid",)
+    # Nothing stands below an instance, and nothing has this tag.
+    _BELOW = 0
+
+    def __init__(self, data_set: EncodedDataSet, place: Place, series: "Series") -> None:
+        self._data_set = data_set
+        self.place = place
+        self._above = series
+        start, stop, explicit = place
+        head = _HEAD(data_set.buffer, start)
+        if head and explicit:
+            class_length, length, uid = head.groups()
+            if start + 16 + class_length[0] + length[0] == head.end() <= stop and b".." not in uid:
+                self.uid = uid.decode("ascii")
+                return
+        self.uid = data_set.uid(data_set.find(place, _SOP_INSTANCE_UID), _SOP_INSTANCE_UID, place)
 
     @property
     def series(self) -> "Series":
         return self._above
 
+    def values(self, tags: Container[int], file_tags: Container[int]) -> dict[int, Any]:
+        """Values by tag in one pass; what is not there is left out.
+
+        ``tags`` stand before the File Access Sequence (0008,041A), ``file_tags`` in its first item.
+        """
+        data_set, character_set = self._data_set, self._above.character_set
+        found: dict[int, Any] = {}
+        for element in data_set.elements(self.place):
+            tag = element[0]
+            if tag in tags:
+                found[tag] = data_set.value(element, character_set)
+            elif tag >= _FILE_ACCESS_SEQUENCE:
+                if tag == _FILE_ACCESS_SEQUENCE:
+                    for place in islice(data_set.items(element), 1):
+                        for access in data_set.elements(place):
+                            if access[0] in file_tags:
+                                found[access[0]] = data_set.value(access, character_set)
+                break
+        return found
+
     def files(self) -> Iterator[Mapping[str, Any]]:
         """The items of the File Access Sequence (0008,041A), their File Access URI absolute where there is a base."""
         base = self._above.base_uri
-        for place in self._below(_FILE_ACCESS_SEQUENCE):
+        for place in self._data_set.items(self._data_set.find(self.place, _FILE_ACCESS_SEQUENCE)):
             access = self._data_set.decode(place, self.character_set)
             if access.get("FileAccessURI"):
                 access["FileAccessURI"] = resolve(access["FileAccessURI"], base)
@@ -108,7 +159,7 @@ class Instance(_Record):
 class Series(_Record):
     __slots__ = ()
     _UID = _SERIES_INSTANCE_UID
-    _BELOW = frozenset({INSTANCES_SEQUENCE})
+    _BELOW = _INSTANCES
 
     @property
     def study(self) -> "Study":
@@ -116,14 +167,14 @@ class Series(_Record):
 
     def instances(self) -> Iterator[Instance]:
         data_set = self._data_set
-        for place in self._below(INSTANCES_SEQUENCE):
+        for place in self._below():
             yield Instance(data_set, place, self)
 
 
 class Study(_Record):
     __slots__ = ()
     _UID = _STUDY_INSTANCE_UID
-    _BELOW = frozenset({SERIES_SEQUENCE})
+    _BELOW = _SERIES
 
     @property
     def patient_id(self) -> str:
@@ -141,7 +192,7 @@ class Study(_Record):
         try:
             return microseconds(self._data_set.value(element), self._above.timezone)
         except (ValueError, TypeError):
-            place = element[2] if element else self.place.start
+            place = element[2] if element else self.place[0]
             raise self._data_set.invalid(place, "Item Inventory DateTime is no date and time", "PS3.3 C.38.1") from None
 
     @property
@@ -153,5 +204,5 @@ class Study(_Record):
 
     def series(self) -> Iterator[Series]:
         data_set = self._data_set
-        for place in self._below(SERIES_SEQUENCE):
+        for place in self._below():
             yield Series(data_set, place, self)

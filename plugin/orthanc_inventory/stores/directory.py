@@ -48,7 +48,8 @@ class DirectoryStore:
 
     def open(self, run: Run, uid: str) -> BinaryIO:
         try:
-            return open(self._path(run, uid), "rb")
+            # By its descriptor, so that no message about its content tells users where it lies.
+            return open(os.open(self._path(run, uid), os.O_RDONLY), "rb")
         except FileNotFoundError:
             raise InstanceGone from None
 

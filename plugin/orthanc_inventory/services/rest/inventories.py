@@ -59,15 +59,24 @@ class InventoryRoutes:
 
     def archive(self, request: Request, uid: str) -> Answer:
         inventory = self._inventory(uid)
-        if missing := self._catalogue.missing(inventory):
-            raise RestError(409, f"{len(missing)} instances of this inventory are not here, see Missing in its summary")
+        check_whole(self._catalogue, inventory)
         members = self._catalogue.tree(inventory)
         files = ((member.instance.size, self._catalogue.open(member)) for member in members if member.instance is not None)
         disposition = f'attachment; filename="{inventory.uid}.zip"'
         return Answer(chunks=archive(files), content_type="application/zip", headers={"Content-Disposition": disposition})
 
     def _inventory(self, uid: str) -> KeptInventory:
-        inventory = self._catalogue.inventory(uid)
-        if inventory is None:
-            raise RestError(404, "there is no inventory with this SOP Instance UID; GET /inventories lists the roots")
-        return inventory
+        return known(self._catalogue.inventory(uid))
+
+
+def known(inventory: KeptInventory | None) -> KeptInventory:
+    """Raises: RestError, 404."""
+    if inventory is None:
+        raise RestError(404, "there is no inventory with this SOP Instance UID; GET /inventories lists the roots")
+    return inventory
+
+
+def check_whole(catalogue: Catalogue, inventory: KeptInventory) -> None:
+    """Raises: RestError, 409, when an answer would silently lack a part."""
+    if missing := catalogue.missing(inventory):
+        raise RestError(409, f"{len(missing)} instances of this inventory are not here, see Missing in its summary")

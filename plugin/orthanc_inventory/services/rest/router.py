@@ -17,7 +17,7 @@ _LARGEST_BODY = 1024 * 1024
 _DEEPEST_BODY = 32
 # A string that does not end is one too, or else each of its quotes would be tried as the beginning of another.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_PARAMETERS = {"{uid}": "([0-9.]+)", "{ID}": "([0-9.]+)"}
+_PARAMETERS = {"{uid}": "([0-9.]+)", "{ID}": "([0-9.]+)", "{StudyInstanceUID}": "([0-9.]+)"}
 
 
 # The keys of a body and the types that each may have.
@@ -169,12 +169,17 @@ def page(request: Request, entries: list[Any]) -> list[Any]:
     Raises:
         RestError: 400
     """
-    since, limit = (_number(request, name) for name in ("since", "limit"))
+    since, limit = (number(request, name) for name in ("since", "limit"))
     return entries[since : since + limit if limit else None]
 
 
-def _number(request: Request, name: str) -> int:
-    text = unquote_plus(request.query.get(name, "0"))
-    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
-        raise RestError(400, f"{name} must be an integer from 0 to 999999999")
+def number(request: Request, name: str, default: int = 0, lowest: int = 0, highest: int = 999_999_999) -> int:
+    """A parameter of the query.
+
+    Raises:
+        RestError: 400
+    """
+    text = unquote_plus(request.query.get(name, str(default)))
+    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
+        raise RestError(400, f"{name} must be an integer from {lowest} to {highest}")
     return int(text)

@@ -1,0 +1,236 @@
+"""Stored files that lie in a container: ZIP, TAR, GZIP, TARGZIP or BLOB (PS3.3 Table Table C.38.2-2, P.1.2).
+
+What a container says is not trusted: names that lead out of it, links, encryption and bombs are refused.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import stat
+import struct
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO
+from urllib.parse import unquote
+
+from ..dicom.decoder import InvalidInventory
+from ..dicom.file_format import CHUNK, check_inflated
+from ..dicom.terms import PLAIN_FILE
+
+_HEAD = 64 * 1024
+# Members that a container may have.
+MAXIMUM_MEMBERS = 100_000
+# What the modules for containers raise when they meet what they do not expect.
+_BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error,
+    EOFError, KeyError, NotImplementedError, OverflowError, RuntimeError, ValueError,
+)
+
+
+class InvalidContainer(InvalidInventory):
+    """A container that is broken, or holds what is refused."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a regular file; a pipe or a device would keep the reader waiting.
+
+    Raises:
+        OSError
+    """
+    stream = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise FileNotFoundError(f"{path} is not a regular file")
+    return stream
+
+
+def open_stored_file(
+    path: Path, container: str = PLAIN_FILE, name: str = "", offset: int | None = None, length: int | None = None
+) -> BinaryIO:
+    """The file that a Stored File Access Macro names, whose File Access URI leads to ``path``, as a seekable stream.
+
+    ``container`` is the Container File Type, ``name`` the Filename in Container (percent-encoded as URIs are),
+    ``offset`` and ``length`` the bytes in the container: needed for BLOB, otherwise not looked at.
+
+    Raises:
+        InvalidContainer: refused or broken, or there is no such member.
+        OSError: the container cannot be read.
+    """
+    if container in ("ZIP", "TAR", "TARGZIP"):
+        return _member(path, container, name)
+    if container == "GZIP":
+        return _gzip(path)
+    if container == "BLOB":
+        return _blob(path, offset, length)
+    if container == PLAIN_FILE:
+        return open_regular(path)
+    raise _refused(path, "the Container File Type is unknown", "PS3.3 C.38.2.2.1.2")
+
+
+def extracted(path: Path, name: Callable[[BinaryIO], str]) -> tempfile.TemporaryDirectory[str] | None:
+    """The files of a ZIP, TAR or TARGZIP in a folder, which vanishes with the object; None if ``path`` is none of these.
+
+    ``name`` looks at the first 64 KB of a file and gives its name in the folder; empty if it is not wanted. Names from a
+    container are not used.
+
+    Raises:
+        InvalidContainer
+    """
+    walk = _members(path)
+    if walk is None:
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="inventory-")
+    with _broken_is_told(path):
+        for _, stream in walk:
+            head = stream.read(_HEAD)
+            file_name = name(io.BytesIO(head))
+            if not file_name:
+                continue
+            copy = Path(folder.name, file_name)
+            if copy.exists():
+                raise _refused(path, f"two files are {file_name}", "PS3.3 C.12.1")
+            with open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+                target.write(head)
+                shutil.copyfileobj(stream, target, CHUNK)
+    return folder
+
+
+def _members(path: Path) -> Iterator[tuple[str, BinaryIO]] | None:
+    """Names and contents of the files in a container; each is to be read before the next is asked for."""
+    with open_regular(path) as stream:
+        head = stream.read(512)
+    if head[:4] in (b"PK\3\4", b"PK\5\6"):
+        return _zip_members(path)
+    if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar":
+        return _tar_members(path)
+    return None
+
+
+def _member(path: Path, container: str, name: str) -> BinaryIO:
+    if not name:
+        raise _refused(path, "Filename in Container is missing", "PS3.3 Table C.38.2-2")
+    wanted = _checked_name(path, unquote(name))
+    walk = _zip_members(path) if container == "ZIP" else _tar_members(path)
+    with _broken_is_told(path):
+        for found, stream in walk:
+            if found == wanted:
+                return _copy(stream)
+    raise _refused(path, "there is no member with this Filename in Container", "PS3.3 Table C.38.2-2")
+
+
+def _zip_members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
+    with _broken_is_told(path), open_regular(path) as file, zipfile.ZipFile(file) as archive:
+        total = 0
+        size = os.fstat(file.fileno()).st_size
+        for number, entry in enumerate(archive.infolist()):
+            name = _checked_name(path, entry.filename)
+            _check_number(path, number)
+            if entry.is_dir():
+                continue
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise _refused(path, "a member is a link", "PS3.3 P.1.2")
+            if entry.flag_bits & 0x1:
+                raise _refused(path, "a member is encrypted", "ISO 21320-1")
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise _refused(path, "a member is compressed in another way than DEFLATE", "ISO 21320-1")
+            check_inflated(total := total + entry.file_size, size, str(path))
+            with archive.open(entry) as stream:
+                yield name, stream  # type: ignore[misc]
+
+
+def _tar_members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
+    """Of a TAR or TARGZIP, in one pass."""
+    with _broken_is_told(path), open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        source: IO[bytes] = _Inflated(gzip.GzipFile(fileobj=file), size, str(path)) if compressed else file
+        with tarfile.open(fileobj=source, mode="r|") as archive:
+            for number, entry in enumerate(archive):
+                _check_number(path, number)
+                name = _checked_name(path, entry.name)
+                if entry.isdir():
+                    continue
+                if not entry.isreg() or entry.issparse():
+                    raise _refused(path, "a member is a link, a device or sparse", "PS3.3 P.1.2")
+                yield name, archive.extractfile(entry)  # type: ignore[misc]
+
+
+class _Inflated:
+    """What GZIP holds, as long as it is within the limits: TAR skips over members by reading them."""
+
+    def __init__(self, stream: IO[bytes], compressed: int, name: str) -> None:
+        self._stream = stream
+        self._compressed = compressed
+        self._name = name
+        self._size = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._size += len(data)
+        check_inflated(self._size, self._compressed, self._name)
+        return data
+
+
+def _gzip(path: Path) -> BinaryIO:
+    with _broken_is_told(path), open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        return _copy(_Inflated(gzip.GzipFile(fileobj=file), size, str(path)))  # type: ignore[arg-type]
+
+
+def _blob(path: Path, offset: int | None, length: int | None) -> BinaryIO:
+    if offset is None or length is None:
+        raise _refused(path, "File Offset and File Length in Container are missing", "PS3.3 Table C.38.2-2")
+    with open_regular(path) as file:
+        if offset + length > os.fstat(file.fileno()).st_size:
+            raise _refused(path, "File Offset and File Length in Container lead out of it", "PS3.3 Table C.38.2-2")
+        file.seek(offset)
+        return _copy(file, length)
+
+
+def _copy(stream: BinaryIO, length: int | None = None) -> BinaryIO:
+    """The stream, or that many bytes of it, in a file without a name."""
+    copy = tempfile.TemporaryFile()
+    left = length if length is not None else 1 << 63
+    while left and (chunk := stream.read(min(CHUNK, left))):
+        copy.write(chunk)
+        left -= len(chunk)
+    copy.seek(0)
+    return copy  # type: ignore[return-value]
+
+
+def _checked_name(path: Path, name: str) -> str:
+    """The name of a member, which must lead to a place in the container."""
+    if name.startswith("/") or "\\" in name or "\0" in name or ":" in name.partition("/")[0]:
+        raise _refused(path, "the name of a member is an absolute path, or none", "PS3.3 P.1.2")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise _refused(path, "the name of a member leads out of the container", "PS3.3 P.1.2")
+    return "/".join(parts)
+
+
+def _check_number(path: Path, number: int) -> None:
+    if number >= MAXIMUM_MEMBERS:
+        raise _refused(path, f"more than {MAXIMUM_MEMBERS} members", "limit of this reader")
+
+
+@contextmanager
+def _broken_is_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InvalidInventory:
+        raise
+    except _BROKEN as error:
+        raise _refused(path, f"the container is broken ({type(error).__name__})", "PS3.3 C.38.2.2.1.2") from None
+
+
+def _refused(path: Path, problem: str, clause: str) -> InvalidContainer:
+    return InvalidContainer(str(path), 0, problem, clause)
