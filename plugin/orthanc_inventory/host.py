@@ -5,6 +5,7 @@ It irons out what differs between versions of the Python plugin: how an error is
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import traceback
@@ -24,6 +25,8 @@ _ERRORS = {
     500: "INTERNAL_ERROR",
     503: "BAD_SEQUENCE_OF_CALLS",
 }
+# Orthanc's levels of resources.
+LEVELS = ("Patient", "Study", "Series", "Instance")
 # UnknownResource, InexistentItem
 _NOT_FOUND = (17, 7)
 # What cannot stream is held in memory as a whole, so its size is limited (bytes).
@@ -73,7 +76,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A body: JSON made from ``value``, or ``chunks`` of bytes of a content type with their total ``size``."""
+    """A body: JSON made from ``value``, or ``chunks`` of bytes of a content type; ``size`` is their sum, if known before."""
 
     value: Any = None
     chunks: Iterable[bytes | memoryview] | None = None
@@ -103,6 +106,8 @@ class Host:
         self.can_stream: bool = hasattr(orthanc.RestOutput, "StartStreamAnswer")
         self.configuration: Mapping[str, Any] = json.loads(orthanc.GetConfiguration())
         path = Path(orthanc.GetConfigurationPath() or ".").absolute()
+        # Since version 5.0 of the Python plugin.
+        self.can_load_headers: bool = hasattr(orthanc, "LoadDicomInstance")
         # Where the relative paths of the configuration begin. It may be one file, or a folder of them.
         self.folder_of_configuration: Path = path if path.is_dir() else path.parent
 
@@ -119,6 +124,21 @@ class Host:
 
     def get_json(self, path: str) -> Any:
         return _json(self.get(path))
+
+    def load_header(self, identifier: str) -> Any:
+        """The data set of an instance up to its pixel data, in Orthanc's short form, without private and binary values.
+
+        Raises:
+            NotFound, HostError
+        """
+        orthanc = self._orthanc
+        try:
+            instance = orthanc.LoadDicomInstance(identifier, orthanc.LoadDicomInstanceMode.UNTIL_PIXEL_DATA)
+            return json.loads(
+                instance.GetInstanceAdvancedJson(orthanc.DicomToJsonFormat.SHORT, orthanc.DicomToJsonFlags.NONE, 0)
+            )
+        except orthanc.OrthancException as error:
+            raise _translated(error) from None
 
     def post(self, path: str, body: bytes) -> bytes:
         try:
@@ -152,15 +172,31 @@ class Host:
         """A value in ``/tools/metrics-prometheus``."""
         self._orthanc.SetMetricsValue(name, float(value), self._orthanc.MetricsType.DEFAULT)
 
-    def on_change(self, started: Callable[[], None], stopped: Callable[[], None], other: Callable[..., None] | None) -> None:
-        """Callbacks for start and stop; ``other`` gets every change, as the user's own script would."""
+    def on_change(
+        self,
+        started: Callable[[], None],
+        stopped: Callable[[], None],
+        changed: Callable[[str, str, bool], None],
+        other: Callable[..., None] | None,
+    ) -> None:
+        """Callbacks for start and stop; ``changed`` gets level and ID of what changed, and whether it was deleted.
+
+        ``other`` gets every change, as the user's own script would.
+        """
         kinds = self._orthanc.ChangeType
+        levels = {getattr(self._orthanc.ResourceType, level.upper()): level for level in LEVELS}
+        updates = {kinds.NEW_CHILD_INSTANCE, kinds.UPDATED_METADATA, kinds.UPDATED_ATTACHMENT}
 
         def change(kind: int, level: int, resource: str) -> None:
             if kind == kinds.ORTHANC_STARTED:
                 started()
             elif kind == kinds.ORTHANC_STOPPED:
                 stopped()
+            elif kind == kinds.DELETED:
+                changed(levels[level], resource, True)
+            # Orthanc tells the study of each new instance: its series and patient need not be noted.
+            elif kind in updates and (kind != kinds.NEW_CHILD_INSTANCE or levels[level] == "Study"):
+                changed(levels[level], resource, False)
             if other is not None:
                 other(kind, level, resource)
 
@@ -198,10 +234,8 @@ class Host:
             output.StartStreamAnswer(answer.content_type)
             for chunk in answer.chunks:
                 output.SendStreamChunk(bytes(chunk))
-        elif answer.size > _LARGEST_ANSWER_IN_MEMORY:
-            raise RestError(413, "the answer is above 256 MB, which this version of Orthanc cannot stream")
         else:
-            output.AnswerBuffer(b"".join(answer.chunks), answer.content_type)
+            output.AnswerBuffer(_joined(answer.chunks, answer.size), answer.content_type)
 
     def _answer_error(self, output: Any, method: str, uri: str, status: int, message: str) -> None:
         code = getattr(self._orthanc.ErrorCode, _ERRORS[status])
@@ -222,6 +256,27 @@ class Host:
             output.SendHttpStatus(status, body)
         except TypeError:  # plugin 4.0 wants the length as well; json.dumps made it ASCII
             output.SendHttpStatus(status, body, len(body))
+
+
+def identifier_of(*parts: str) -> str:
+    """Orthanc's ID of a resource: the SHA-1 of its identifiers, from the Patient ID on, joined by bars, in groups of eight."""
+    digest = hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return "-".join(digest[start : start + 8] for start in range(0, 40, 8))
+
+
+def _joined(chunks: Iterable[bytes | memoryview], size: int) -> bytes:
+    """Raises: RestError, as soon as it is known that the whole, ``size`` bytes if that is not 0, is too large."""
+    kept: list[bytes | memoryview] = []
+    if size <= _LARGEST_ANSWER_IN_MEMORY:
+        size = 0
+        for chunk in chunks:
+            kept.append(chunk)
+            size += len(chunk)
+            if size > _LARGEST_ANSWER_IN_MEMORY:
+                break
+    if size > _LARGEST_ANSWER_IN_MEMORY:
+        raise RestError(413, "the answer is above 256 MB, which this version of Orthanc cannot stream: ask for it in parts")
+    return b"".join(kept)
 
 
 def describe(error: Exception) -> str:

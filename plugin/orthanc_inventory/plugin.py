@@ -17,27 +17,41 @@ from .config import SECTION, InvalidConfiguration, read_configuration
 from .dicom.values import legal_value
 from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
+from .production.changes import Changes
+from .production.imports import Imports
+from .production.increment import Increment
+from .production.instance_writer import Settings
 from .production.journal import Journal
-from .production.producer import Producer, Settings
+from .production.producer import Producer
+from .production.retention import Retention
 from .production.runs import Runs
 from .production.state_directory import StateDirectory, StateDirectoryError
-from .production.transaction import Transaction
+from .production.transaction import DETAILS, Transaction
 from .services.metrics import observe
+from .services.rest.imports import ImportRoutes
 from .services.rest.inventories import InventoryRoutes
+from .services.rest.openapi import OpenApiRoutes
+from .services.rest.preview import PreviewRoutes, scope_reader
 from .services.rest.router import Router
 from .services.rest.status import StatusRoutes
+from .services.rest.studies import StudyRoutes
 from .services.rest.transactions import TransactionRoutes
 from .sources import Source
+from .sources.details import Details
 from .sources.find import Find
 from .sources.index import IndexSource
+from .sources.index_state import IndexState
 from .sources.objects import Objects
+from .sources.originals import Originals
+from .sources.query import IndexQuery
+from .sources.rejections import Rejections
 from .sources.walk import Walk
 from .stores import Store
 from .stores.directory import DirectoryStore
 from .stores.orthanc import PSEUDO_PATIENT, OrthancStore
 
 # Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
-_WITHOUT_EFFECT = ("Retention", "Schedules", "Dimse", "MaximumImportSize", "DicomWeb")
+_WITHOUT_EFFECT = ("Schedules", "Dimse", "DicomWeb")
 
 # The room that a store must have for a run to begin (bytes); each instance is checked again before it is put there.
 _SMALL = 64 * 1024
@@ -58,7 +72,10 @@ class Plugin:
         self._host = host
         self._unavailable = "Orthanc is starting, try again"
         self._router: Router | None = None
+        self._previews: PreviewRoutes | None = None
         self._runs: Runs | None = None
+        self._changes: Changes | None = None
+        self._retention: Retention | None = None
         self._journal: Journal | None = None
         self._state_directory: StateDirectory | None = None
         try:
@@ -68,9 +85,9 @@ class Plugin:
             self._unavailable = str(error)
             host.log_error(str(error))
         if self._configuration.get("Enable") is False:
-            host.on_change(lambda: None, lambda: None, on_change)
+            host.on_change(lambda: None, lambda: None, lambda *change: None, on_change)
             return
-        host.on_change(self._start, self._stop, on_change)
+        host.on_change(self._start, self._stop, self._note, on_change)
         host.register_route("/inventories(/.*)?", self._serve)
 
     def _serve(self, request: Request) -> Answer:
@@ -93,6 +110,11 @@ class Plugin:
         except Exception as error:  # Orthanc itself must go on
             self._give_up(f"it cannot start: {describe(error)}")
 
+    def _note(self, level: str, identifier: str, deleted: bool) -> None:
+        # What comes before there is a record of changes is found to be a gap in it.
+        if self._changes is not None:
+            self._changes.note(level, identifier, deleted)
+
     def _give_up(self, reason: str) -> None:
         self._unavailable = reason
         self._host.log_error(reason)
@@ -103,12 +125,15 @@ class Plugin:
         system = host.get_json("/system")
         self._state_directory = StateDirectory(_state_directory(host, configuration["StateDirectory"]))
         self._journal = journal = Journal(self._state_directory.journal)
-        stores: dict[str, Store] = {
-            "Orthanc": OrthancStore(host),
-            "Directory": DirectoryStore(self._state_directory.instances),
-        }
+        # Several Orthancs can work on the index that such a plugin keeps.
+        alone = not system.get("DatabaseBackendPlugin")
+        self._changes = changes = Changes(self._state_directory.changes, IndexState(host), alone)
+        changes.start()
+        directory = DirectoryStore(self._state_directory.instances)
+        stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
-        source = _source(host, configuration, system)
+        sources = {detail: _source(host, configuration, system, detail) for detail in DETAILS}
+        source = sources[configuration["Detail"]]
         settings = _settings(configuration, system)
         catalogue = Catalogue(journal, stores)
 
@@ -116,20 +141,34 @@ class Plugin:
             observe(host.set_metric, runs, journal)
 
         def make_producer(transaction: Transaction, interrupted: threading.Event) -> Producer:
-            return Producer(transaction, source, store, journal, settings, interrupted, host.log, measure)
+            source = sources[transaction.detail]
+            base = catalogue.inventory(transaction.base) if transaction.base else None
+            increment = Increment(base, catalogue, journal, changes, source, host.log) if base else None
+            return Producer(
+                transaction, source, store, journal, changes, increment, settings, interrupted, host.log, measure
+            )
 
+        retention = Retention(catalogue, configuration["Retention"]["Keep"], configuration["Retention"]["Days"], host.log)
         runs = Runs(
-            journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure
+            journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure,
+            retention.wake,
         )
-        self._runs = runs
+        self._runs, self._retention = runs, retention
         catalogue.finish_deletions()
+        read_scope = scope_reader(sources, configuration["Timezone"])
+        self._previews = previews = PreviewRoutes(sources, read_scope, configuration["Detail"])
         facts = _facts(host, configuration, system, source)
         routes = [
-            *TransactionRoutes(runs, journal, configuration["Level"]).routes(),
+            *TransactionRoutes(runs, journal, catalogue, read_scope, configuration).routes(),
+            *previews.routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
+            *StudyRoutes(catalogue).routes(),
+            *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
         ]
+        routes += OpenApiRoutes(routes).routes()
         measure()
+        retention.start()
         runs.start()
         self._router = Router(routes, configuration["Users"])
         host.log(f"version {__version__} is ready; the index is read by {source.name}; {_intentions(host, configuration)}")
@@ -137,13 +176,19 @@ class Plugin:
     def _stop(self) -> None:
         """Waits for the run, as Orthanc's API works only until this returns."""
         self._router = None
+        if self._previews is not None:
+            self._previews.stop()
         if self._runs is not None:
             self._runs.stop()
+        if self._retention is not None:
+            self._retention.stop()
+        if self._changes is not None:
+            self._changes.stop()
         if self._journal is not None:
             self._journal.close()
         if self._state_directory is not None:
             self._state_directory.close()
-        self._runs = self._journal = self._state_directory = None
+        self._previews = self._runs = self._retention = self._changes = self._journal = self._state_directory = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:
@@ -155,12 +200,16 @@ def _state_directory(host: Host, configured: str) -> Path:
     return host.folder_of_configuration / index / "inventory"
 
 
-def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Source:
+def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
     """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
     objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
     extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
     strategy = Find(host, objects) if extended else Walk(host, objects)
-    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system))
+    details = Details(host) if detail == "Files" else None
+    originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
+    query = IndexQuery(host, system, files=detail == "Files")
+    access = _study_access(configuration, system)
+    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, originals, Rejections(host), details)
 
 
 def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:
@@ -187,10 +236,10 @@ def _settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Se
     return Settings(
         store=configuration["StoreIn"],
         records_per_instance=configuration["MaxRecordsPerInstance"],
-        identifying=configuration["PatientIdentifiers"],
         throttle=configuration["ThrottleDelay"] / 1000,
         timezone=configuration["Timezone"],
         attributes=attributes,
+        days=configuration["Retention"]["Days"],
         reference_access={"FileAccessURI": "./inventories/{uid}/file", "ContainerFileType": "DICOM"} if base else {},
     )
 
@@ -206,6 +255,7 @@ def _facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, An
         },
         "StoreIn": configuration["StoreIn"],
         "Level": configuration["Level"],
+        "Detail": configuration["Detail"],
         "Dimse": {"Running": False},
         "Schedules": [],
     }

@@ -80,9 +80,12 @@ class Server:
         }
         self.state_directory = folder / "storage" / "inventory"
         self.environment: dict[str, str] = {}
+        # One of the registered users, where there are any: to others Orthanc answers before the plugin is asked.
+        users = self.configuration.get("RegisteredUsers") if self.configuration["AuthenticationEnabled"] else None
+        self._user = next(iter(users.items())) if users else None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, wait: bool = True) -> "Server":
+    def start(self) -> "Server":
         self.http_port, self.dicom_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         file = self.folder / "orthanc.json"
@@ -95,8 +98,7 @@ class Server:
                 self.installation.command(self.folder, "Orthanc", str(file)),
                 stdout=log, stderr=log, env=environment, cwd=self.folder,
             )
-        if wait:
-            self.wait_until_ready()
+        self.wait_until_ready()
         return self
 
     def wait_until_ready(self) -> None:
@@ -106,7 +108,7 @@ class Server:
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"Orthanc has ended:\n{self.log()}"
             try:
-                answer = requests.get(f"{self.url}/inventories/status", timeout=5)
+                answer = requests.get(f"{self.url}/inventories/status", timeout=5, auth=self._user)
                 if "Orthanc is starting" not in answer.text:
                     return
             except requests.ConnectionError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -21,9 +21,10 @@ from pydicom.uid import (
     UID,
 )
 
-from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY, Attribute
+from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY
 from orthanc_inventory.dicom.decoder import MAXIMUM_DEPTH, EncodedDataSet, InvalidInventory
-from orthanc_inventory.dicom.elements import element_header, encode_attributes, item_header
+from orthanc_inventory.dicom.elements import NUMBERS, element_header, encode_attributes, item_header
+from orthanc_inventory.dicom.macros import ANY, Attribute, any_table
 from orthanc_inventory.dicom.records import StudyRecord
 from orthanc_inventory.reader import Inventory
 
@@ -73,18 +74,23 @@ def read(content: bytes) -> list[Any]:
     return records(opened({"1.2.3": content}, "1.2.3"))
 
 
-def expected(table: tuple[Attribute, ...], record: Mapping[str, Any]) -> dict[str, Any]:
+def expected(table: Sequence[Attribute], record: Mapping[str, Any]) -> dict[str, Any]:
     """What is read of a record whose values are legal: bytes are of even length, what is required is there."""
     result: dict[str, Any] = {}
-    for row in table:
+    for row in any_table(record) if table is ANY else table:
         value = record.get(row.keyword, "")
-        if value == "" and row.type not in ("1", "2"):
-            continue
-        if row.items:
-            value = [expected(row.items, item) for item in value]
-        elif row.vr == "OB" and len(value) % 4:
-            value += "00"
-        result[row.keyword] = row.default if value == "" else value
+        if value in ("", []):
+            if row.type in ("1", "2") or (row.type == "2C" and row.keyword in record):
+                result[row.keyword] = [] if row.vr == "SQ" else row.default
+        elif row.items:
+            result[row.keyword] = [expected(row.items, item) for item in value]
+        elif row.vr == "OB":
+            result[row.keyword] = value + "00" * (len(value) // 2 % 2)
+        elif row.vr in NUMBERS:
+            numbers = [(float if row.vr == "FD" else int)(part) for part in str(value).split("\\")]
+            result[row.keyword] = numbers[0] if len(numbers) == 1 else "\\".join(map(str, numbers))
+        else:
+            result[row.keyword] = value
     return result
 
 

@@ -12,7 +12,6 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from orthanc_inventory.dicom.attributes import FILE_ACCESS_ITEM, INSTANCE, OTHER_PATIENT_ID_ITEM, SERIES, STUDY, Attribute
 from orthanc_inventory.dicom.terms import LEVELS
 
 from .memory import MemorySource, MemoryStore, study
@@ -33,26 +32,6 @@ def standard_rows(*modules: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
 def test_the_modules_are_those_of_the_iod() -> None:
     iods = json.loads(files("highdicom").joinpath("_standard/iod_module_map.json").read_text())
     assert {row["key"] for row in iods["inventory"]} == {"general-equipment", "inventory", "sop-common"}
-
-
-@pytest.mark.parametrize(
-    ("path", "table"),
-    [
-        (STUDIES, STUDY),
-        (SERIES_OF, SERIES),
-        (INSTANCES_OF, INSTANCE),
-        (STUDIES + ("OtherPatientIDsSequence",), OTHER_PATIENT_ID_ITEM),
-        (INSTANCES_OF + ("FileAccessSequence",), FILE_ACCESS_ITEM),
-    ],
-)
-def test_the_tables_are_those_of_the_standard(path: tuple[str, ...], table: tuple[Attribute, ...]) -> None:
-    types = {keyword: kind for where, keyword, kind in standard_rows("inventory") if where == path}
-    assert {row.keyword: types.get(row.keyword) for row in table} == {row.keyword: row.type for row in table}
-    assert {keyword for keyword, kind in types.items() if kind in ("1", "2")} <= {row.keyword for row in table}
-    for row in table:
-        assert row.tag == pydicom.datadict.tag_for_keyword(row.keyword)
-        assert row.vr == pydicom.datadict.dictionary_VR(row.tag)
-        assert row.multiple == (pydicom.datadict.dictionary_VM(row.tag) not in ("1",)) or row.vr in ("SQ", "OB", "US")
 
 
 def items(data_set: Dataset, path: tuple[str, ...]) -> list[Dataset]:

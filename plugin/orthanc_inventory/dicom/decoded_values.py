@@ -88,5 +88,5 @@ def _number(vr: str, content: bytes) -> str | int | float:
         raise ValueError
     values = list(number.iter_unpack(content))
     if vr == "AT":
-        return "\\".join(f"{group:04x}{element:04x}" for group, element in values)
+        return "\\".join(f"{group:04X}{element:04X}" for group, element in values)
     return values[0][0] if len(values) == 1 else "\\".join(str(value) for (value,) in values)

@@ -10,7 +10,10 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 LENGTH_32 = Struct("<I").pack
 LONG_FORM = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
-INTEGERS = {"US": Struct("<H"), "UL": Struct("<I"), "UV": Struct("<Q")}
+NUMBERS = {
+    "FD": Struct("<d"), "FL": Struct("<f"), "SL": Struct("<i"), "SS": Struct("<h"), "SV": Struct("<q"),
+    "UL": Struct("<I"), "US": Struct("<H"), "UV": Struct("<Q"),
+}
 _ITEM = b"\xfe\xff\x00\xe0"
 
 
@@ -59,8 +62,8 @@ def _content(vr: str, value: Any) -> bytes:
         return b""
     if vr == "SQ":
         return value if isinstance(value, bytes) else b"".join(map(_item, value))
-    if vr in INTEGERS:
-        return INTEGERS[vr].pack(value)
+    if vr in NUMBERS:
+        return NUMBERS[vr].pack(value)
     content = bytes.fromhex(value) if vr == "OB" else value.encode()
     return content + (b"\0" if vr in ("OB", "UI") else b" ") * (len(content) & 1)
 

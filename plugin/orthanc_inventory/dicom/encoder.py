@@ -7,14 +7,15 @@ records are encoded at a time, attribute by attribute: that costs half of encodi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, groupby, islice, repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from .attributes import INSTANCE, SERIES, STUDY, Attribute
-from .elements import INTEGERS, LENGTH_32, LONG_FORM, InvalidRecord, element_header, item_header
+from .attributes import INSTANCE, SERIES, STUDY
+from .elements import LENGTH_32, LONG_FORM, NUMBERS, InvalidRecord, element_header, item_header
+from .macros import ANY, Attribute, any_table
 from .records import Attributes, SeriesRecord, Skipped, StudyRecord
 from .values import FITTING, legal_value, without_padding
 
@@ -24,6 +25,10 @@ _ITEM_HEADERS = [item_header(length) for length in range(4 * _SHORT)]
 # These differ from one object to the next: remembering them would only cost.
 _DISTINCT = frozenset({"SOPInstanceUID", "FileAccessURI", "FileLengthInContainer", "MAC"})
 _REMEMBERED = 1024
+# Combinations of keywords in Modified Attributes Sequence for which encoders are kept.
+_SHAPES = 64
+# The VR of bytes that nobody looks into.
+_BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
 # Encodes the values that one attribute has in many records.
 Encode = Callable[[Iterable[Any]], Iterable[bytes]]
@@ -37,7 +42,7 @@ class Corrections:
 
 
 class _Remembered(dict[Any, bytes]):
-    """Encoded elements by value. What had to be corrected is not remembered, so that each occurrence is counted."""
+    """Encoded elements by value. Not of what had to be corrected, so that each occurrence is counted, nor of long text."""
 
     def __init__(self, encode: Encode, corrections: Corrections) -> None:
         super().__init__()
@@ -47,7 +52,7 @@ class _Remembered(dict[Any, bytes]):
     def __missing__(self, value: Any) -> bytes:
         before = self._corrections.count
         (element,) = self._encode((value,))
-        if self._corrections.count == before:
+        if self._corrections.count == before and len(element) < _SHORT:
             if len(self) >= _REMEMBERED:
                 self.clear()
             self[value] = element
@@ -66,7 +71,7 @@ class ItemEncoder:
         self._corrections = corrections
         self._identifying = identifying
         self._required = [keyword for keyword, row in self._rows.items() if row.type in ("1", "2")]
-        self._encoders = {keyword: self._encoder(row) for keyword, row in self._rows.items()}
+        self._encoders: dict[str, Encode] = {}
         self._plans: dict[tuple[str, ...], Callable[[list[Attributes]], Iterable[bytes]]] = {}
 
     def items(self, records: Iterable[Attributes]) -> list[bytes]:
@@ -90,11 +95,14 @@ class ItemEncoder:
         # One keyword gives a bare value and none is an error, where a tuple is wanted.
         values = itemgetter(*present) if len(present) > 1 else lambda record: tuple(record[keyword] for keyword in present)
         columns: list[Encode | Iterable[bytes]] = []
-        for keyword, encode in self._encoders.items():
-            if keyword in shape:
-                columns.append(encode)
-            elif keyword in self._required:
-                columns.append(repeat(*encode(("",))))
+        for keyword, row in self._rows.items():
+            if keyword not in shape and keyword not in self._required:
+                continue
+            # Made when it is first wanted: few of the sequences, which hold sequences again, are ever seen.
+            if keyword not in self._encoders:
+                self._encoders[keyword] = self._encoder(row)
+            encode = self._encoders[keyword]
+            columns.append(encode if keyword in shape else repeat(*encode(("",))))
 
         def plan(records: list[Attributes]) -> Iterable[bytes]:
             given = zip(*map(values, records))
@@ -113,9 +121,9 @@ class ItemEncoder:
             return lambda values: [withheld for _ in values]
         if row.vr == "SQ":
             return self._sequence(row)
-        if row.vr in INTEGERS:
-            encode = self._integer(row)
-        elif row.vr == "OB":
+        if row.vr in NUMBERS or row.vr == "AT":
+            encode = self._number(row)
+        elif row.vr in _BYTES:
             encode = self._bytes(row)
         else:
             encode = self._text(row)
@@ -131,7 +139,7 @@ class ItemEncoder:
         return b"" if row.type in ("1C", "3") else element_header(row.tag, row.vr, 0)
 
     def _text(self, row: Attribute) -> Encode:
-        heads = _short_headers(row)
+        heads = _short_headers(row.tag, row.vr)
         longest = 0xFFFFFFFE if row.vr in LONG_FORM else 0xFFFE
         padding = b"\0" if row.vr == "UI" else b" "
         fits = FITTING[row.vr].fullmatch if row.vr in FITTING else _nothing_fits
@@ -161,16 +169,22 @@ class ItemEncoder:
         self._corrections.count += legal != given
         return legal.encode()
 
-    def _integer(self, row: Attribute) -> Encode:
-        pack = INTEGERS[row.vr].pack
-        head = element_header(row.tag, row.vr, INTEGERS[row.vr].size)
+    def _number(self, row: Attribute) -> Encode:
+        kind = NUMBERS["UL" if row.vr == "AT" else row.vr]
+        pack = kind.pack
+        number = _NUMBER_FROM_TEXT.get(row.vr, int)
+        head = element_header(row.tag, row.vr, kind.size)
+
+        def several(value: int | str) -> bytes:
+            content = b"".join([pack(number(part)) for part in str(value).split("\\")])
+            return element_header(row.tag, row.vr, len(content)) + content
 
         def encode(values: Iterable[int | str]) -> list[bytes]:
             elements = []
             for value in values:
                 try:
-                    elements.append(head + pack(int(value)))
-                except Exception:  # struct.error, ValueError: the number does not fit
+                    elements.append(several(value) if row.multiple else head + pack(number(value)))
+                except Exception:  # struct.error, ValueError, OverflowError: the number does not fit
                     self._corrections.count += value != ""
                     elements.append(self._empty(row))
             return elements
@@ -178,7 +192,7 @@ class ItemEncoder:
         return encode
 
     def _bytes(self, row: Attribute) -> Encode:
-        heads = _short_headers(row)
+        heads = _short_headers(row.tag, row.vr)
 
         def encode(values: Iterable[str]) -> list[bytes]:
             elements = []
@@ -203,50 +217,103 @@ class ItemEncoder:
         head = element_header(row.tag, row.vr, 0)[:-4]
         if not row.items:
             return lambda values: [head + LENGTH_32(len(value)) + value for value in values]
-        items = ItemEncoder(row.items, self._corrections, self._identifying).items
+        items = self._any_items() if row.items is ANY else ItemEncoder(row.items, self._corrections, self._identifying).items
 
-        def encode(values: Iterable[list[Attributes]]) -> list[bytes]:
+        def encode(values: Iterable[Sequence[Attributes]]) -> list[bytes]:
             values = list(values)
-            encoded = iter(items(chain.from_iterable(values)))
+            encoded = iter(self._possible(items, list(chain.from_iterable(values))))
             contents = [b"".join(islice(encoded, len(value))) for value in values]
-            return [head + LENGTH_32(len(content)) + content for content in contents]
+            return [head + LENGTH_32(len(content)) + content if content else self._empty(row) for content in contents]
 
         return encode
 
+    def _possible(self, items: Callable[[list[Attributes]], list[bytes]], records: list[Attributes]) -> list[bytes]:
+        """The encoded items; an item that lacks what is demanded of it is left out, as one value of its record."""
+        corrected = self._corrections.count
+        try:
+            return items(records)
+        except InvalidRecord:  # one by one, to leave out no more than that
+            self._corrections.count = corrected
+        encoded: list[bytes] = []
+        for record in records:
+            try:
+                encoded += items([record])
+            except InvalidRecord:
+                self._corrections.count += 1
+                encoded.append(b"")
+        return encoded
+
+    def _any_items(self) -> Callable[[list[Attributes]], list[bytes]]:
+        """For items whose table is what the data dictionary says of the keywords in them."""
+        encoders: dict[tuple[str, ...], ItemEncoder] = {}
+
+        def items(records: list[Attributes]) -> list[bytes]:
+            encoded: list[bytes] = []
+            for record in records:
+                shape = tuple(record)
+                if shape not in encoders:
+                    if len(encoders) >= _SHAPES:
+                        encoders.clear()
+                    encoders[shape] = ItemEncoder(any_table(shape), self._corrections, self._identifying)
+                encoded += encoders[shape].items([record])
+            return encoded
+
+        return items
+
 
 @lru_cache(maxsize=None)
-def _short_headers(row: Attribute) -> list[bytes]:
+def _short_headers(tag: int, vr: str) -> list[bytes]:
     """Once for all runs: making them takes longer than encoding many studies."""
-    return [element_header(row.tag, row.vr, length) for length in range(_SHORT)]
+    return [element_header(tag, vr, length) for length in range(_SHORT)]
+
+
+def _tag(value: str) -> int:
+    """An attribute tag such as ``(0008,1030)`` as the integer whose little endian bytes are group and element (PS3.5 6.2)."""
+    digits = value.strip("() ").replace(",", "")
+    if len(digits) != 8:
+        raise ValueError
+    return int(digits[4:], 16) << 16 | int(digits[:4], 16)
+
+
+_NUMBER_FROM_TEXT: dict[str, Callable[[Any], Any]] = {"AT": _tag, "FD": float, "FL": float}
 
 
 def _nothing_fits(value: str) -> None:
     """For a VR whose values are always looked at closely."""
 
 
-class StudyEncoder:
-    """Encodes study records as items of the Inventoried Studies Sequence (0008,0423).
+class EncodedStudy(NamedTuple):
+    """An item of the Inventoried Studies Sequence (0008,0423), and how it came to be.
 
-    ``corrections`` counts the values that were changed; ``identifying=False`` leaves out what identifies patients.
+    ``series`` and ``instances`` are the numbers of items in it, ``corrected`` that of the values that were changed,
+    ``unread`` that of the headers that could not be read; ``skipped`` could not be records.
     """
 
+    item: bytes
+    series: int
+    instances: int
+    corrected: int
+    unread: int
+    skipped: list[Skipped]
+
+
+class StudyEncoder:
+    """Encodes study records; ``identifying=False`` leaves out what identifies patients."""
+
     def __init__(self, level: str, identifying: bool = True) -> None:
-        self.corrections = Corrections()
+        self._corrections = Corrections()
         self._level = level
-        self._study = ItemEncoder(STUDY, self.corrections, identifying)
-        self._series = ItemEncoder(SERIES, self.corrections, identifying)
-        self._instance = ItemEncoder(INSTANCE, self.corrections, identifying)
+        self._study = ItemEncoder(STUDY, self._corrections, identifying)
+        self._series = ItemEncoder(SERIES, self._corrections, identifying)
+        self._instance = ItemEncoder(INSTANCE, self._corrections, identifying)
 
-    def encode(self, study: StudyRecord) -> tuple[bytes, int, int, list[Skipped]]:
-        """The item, the numbers of series and instance items in it, and what could not be a record.
-
-        Raises:
-            InvalidRecord: the study itself cannot be a record.
-        """
+    def encode(self, study: StudyRecord) -> EncodedStudy:
+        """Raises: InvalidRecord, when the study itself cannot be a record."""
+        corrected = self._corrections.count
         skipped: list[Skipped] = []
         attributes = study.attributes
         series: list[bytes] = []
-        instances = 0
+        instances, unread = 0, study.unread
         if self._level != "STUDY":
             for entry in study.series:
                 try:
@@ -256,9 +323,10 @@ class StudyEncoder:
                     continue
                 series.append(item)
                 instances += count
+                unread += sum(instance.unread for instance in entry.instances)
             attributes = {**attributes, "InventoriedSeriesSequence": b"".join(series)}
         (item,) = self._study.items((attributes,))
-        return item, len(series), instances, skipped
+        return EncodedStudy(item, len(series), instances, self._corrections.count - corrected, unread, skipped)
 
     def _series_item(self, series: SeriesRecord, skipped: list[Skipped]) -> tuple[bytes, int]:
         attributes = series.attributes
@@ -270,11 +338,11 @@ class StudyEncoder:
         return item, len(instances)
 
     def _instance_items(self, series: SeriesRecord, skipped: list[Skipped]) -> list[bytes]:
-        corrected = self.corrections.count
+        corrected = self._corrections.count
         try:
             return self._instance.items([instance.attributes for instance in series.instances])
         except InvalidRecord:  # one by one, to tell which
-            self.corrections.count = corrected
+            self._corrections.count = corrected
         items: list[bytes] = []
         for instance in series.instances:
             try:

@@ -41,12 +41,27 @@ _FILING_TAGS = frozenset(tag_for_keyword(keyword) for keyword in FILING)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An incorporated inventory (Table C.38.2-3), with the references of its own below it."""
+    """An incorporated inventory (Table C.38.2-3), with the references of its own below it.
+
+    ``total`` are the study records in it and in all that it incorporates.
+    """
 
     uid: str
     mac: str
     access: Mapping[str, Any] = field(default_factory=dict)
     incorporates: tuple["Reference", ...] = ()
+    total: int = 0
+
+    @property
+    def depth(self) -> int:
+        """Levels of references, this one included."""
+        return 1 + max((child.depth for child in self.incorporates), default=0)
+
+    def uids(self) -> Iterator[str]:
+        """This one and all below it."""
+        yield self.uid
+        for child in self.incorporates:
+            yield from child.uids()
 
     def item(self) -> dict[str, Any]:
         attributes: dict[str, Any] = {
@@ -91,15 +106,15 @@ class Inventory:
                 **filing,
             }
         )
-        return b"".join([_file_header(self.uid), *data_set])
+        return b"".join([file_header(uids.INVENTORY_STORAGE, self.uid), *data_set])
 
 
-def _file_header(uid: str) -> bytes:
+def file_header(sop_class: str, uid: str) -> bytes:
     """Preamble and File Meta Information (PS3.10 7.1)."""
     meta = element_header(0x00020001, "OB", 2) + b"\0\1"
     meta += encode_attributes(
         {
-            "MediaStorageSOPClassUID": uids.INVENTORY_STORAGE,
+            "MediaStorageSOPClassUID": sop_class,
             "MediaStorageSOPInstanceUID": uid,
             "TransferSyntaxUID": uids.EXPLICIT_VR_LITTLE_ENDIAN,
             "ImplementationClassUID": uids.IMPLEMENTATION_CLASS,

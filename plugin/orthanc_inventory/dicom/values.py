@@ -24,18 +24,22 @@ _DATE_TIME = re.compile(
 )
 _INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_AGE = re.compile(r"[0-9]{3}[DWMY]", re.ASCII)
 _URI = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]++", re.ASCII)
 
 
-def _line(length: int) -> Callable[[str], str]:
+def _line(length: int | None) -> Callable[[str], str]:
     def legal(value: str) -> str:
         return _FORBIDDEN_IN_LINE.sub(" ", value).replace("\\", "/")[:length].rstrip(" ")
 
     return legal
 
 
-def _text(value: str) -> str:
-    return _FORBIDDEN_IN_TEXT.sub(" ", value)[:10240].rstrip(" ")
+def _text(length: int | None) -> Callable[[str], str]:
+    def legal(value: str) -> str:
+        return _FORBIDDEN_IN_TEXT.sub(" ", value)[:length].rstrip(" ")
+
+    return legal
 
 
 def _person_name(value: str) -> str:
@@ -91,6 +95,10 @@ def _decimal_string(value: str) -> str:
     return value if len(value) <= 16 else f"{float(value):.10g}"
 
 
+def _age(value: str) -> str:
+    return value if _AGE.fullmatch(value) else ""
+
+
 def _application_entity(value: str) -> str:
     return re.sub(r"[^ -~]|\\", "_", value.strip(" "))[:16].rstrip(" ")
 
@@ -101,18 +109,22 @@ def _uri(value: str) -> str:
 
 _LEGAL: dict[str, Callable[[str], str]] = {
     "AE": _application_entity,
+    "AS": _age,
     "CS": _code_string,
     "DA": _date,
     "DS": _decimal_string,
     "DT": _date_time,
     "IS": _integer_string,
     "LO": _line(64),
-    "LT": _text,
+    "LT": _text(10240),
     "PN": _person_name,
     "SH": _line(16),
+    "ST": _text(1024),
     "TM": _time,
+    "UC": _line(None),
     "UI": _uid,
     "UR": _uri,
+    "UT": _text(None),
 }
 
 # Values that are legal as they stand; most are, and one match tells. What does not match is looked at more closely.

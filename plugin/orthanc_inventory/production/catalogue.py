@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
-from ..stores import Run, Store
-from .journal import Journal, KeptInventory
+from ..reader import Inventory, MissingInstance
+from ..stores import InstanceGone, Run, Store
+from .journal import Journal, KeptInstance, KeptInventory
+
+
+# What an inventory's document holds for its own sake.
+_HIDDEN = frozenset({"Run", "Mark", "Withdrawn"})
+
+
+class InUse(Exception):
+    """Another inventory incorporates this one."""
+
+
+class Member(NamedTuple):
+    """One instance of a tree: it belongs to the root's own run or to another inventory, or is not here at all."""
+
+    uid: str
+    inventory: KeptInventory | None = None
+    instance: KeptInstance | None = None
 
 
 class Catalogue:
@@ -28,22 +45,47 @@ class Catalogue:
         return self._journal.inventory(uid)
 
     def summary(self, inventory: KeptInventory) -> dict[str, Any]:
-        """What users are told of an inventory; ``Missing`` are the instances that someone removed by hand."""
-        document = dict(inventory.document)
-        run = Run(**document.pop("Run"))
-        instances = self._journal.instances(inventory.study_uid)[::-1]
-        uids = [instance.uid for instance in instances]
-        root = instances[0]
-        present = self._stores[root.store].present(run, uids)
+        """What users are told of an inventory; ``Missing`` are the instances of the tree that are not here (any more)."""
+        members = self.tree(inventory)
+        kept = [member.instance for member in members if member.instance is not None]
         return {
-            "SOPInstanceUID": inventory.uid,
-            **document,
-            "InstanceUIDs": uids,
-            "Missing": [uid for uid in uids if uid not in present],
-            "Size": sum(instance.size for instance in instances),
-            "SHA256": {instance.uid: instance.sha256 for instance in instances},
-            "OrthancID": root.identifier or None,
+            **self.describe(inventory),
+            "InstanceUIDs": [member.uid for member in members],
+            "Missing": self._missing(members),
+            "Size": sum(instance.size for instance in kept),
+            "SHA256": {instance.uid: instance.sha256 for instance in kept},
+            "OrthancID": kept[0].identifier or None,
         }
+
+    def describe(self, inventory: KeptInventory) -> dict[str, Any]:
+        """The part of the summary that needs no look at the instances."""
+        document = {key: value for key, value in inventory.document.items() if key not in _HIDDEN}
+        if document.get("Origin"):
+            document.update(_counts(self.tree(inventory)))
+        return {"SOPInstanceUID": inventory.uid, "Origin": None, **document}
+
+    def tree(self, inventory: KeptInventory) -> list[Member]:
+        """The root and all that it incorporates, directly or not; the root is the first."""
+        own = [Member(instance.uid, inventory, instance) for instance in self._journal.instances(inventory.study_uid)[::-1]]
+        others: dict[str | None, KeptInventory | None] = {None: None}
+        members = []
+        for uid, other, instance in self._journal.incorporated(inventory.uid):
+            if other is not None and other not in others:
+                others[other] = self._journal.inventory(other)
+            members.append(Member(uid, others[other], instance))
+        return own + members
+
+    def missing(self, inventory: KeptInventory) -> list[str]:
+        """Instances of the tree that are not here, or not any more."""
+        return self._missing(self.tree(inventory))
+
+    def _missing(self, members: list[Member]) -> list[str]:
+        uids: dict[tuple[str, Run], list[str]] = {}
+        for uid, inventory, instance in members:
+            if inventory is not None and instance is not None:
+                uids.setdefault((instance.store, _run(inventory)), []).append(uid)
+        present = {uid for (store, run), group in uids.items() for uid in self._stores[store].present(run, group)}
+        return [member.uid for member in members if member.uid not in present]
 
     def file(self, uid: str) -> tuple[int, Iterator[bytes | memoryview]]:
         """Size and bytes of one instance, root or not.
@@ -56,13 +98,75 @@ class Catalogue:
         if found is None:
             raise KeyError(uid)
         inventory, instance = found
-        return instance.size, self._stores[instance.store].read(Run(**inventory.document["Run"]), uid)
+        return instance.size, self._stores[instance.store].read(_run(inventory), uid)
+
+    def open(self, member: Member) -> BinaryIO:
+        """The bytes of one instance, to be read from anywhere in them.
+
+        Raises:
+            InstanceGone
+        """
+        if member.inventory is None or member.instance is None:
+            raise InstanceGone
+        return self._stores[member.instance.store].open(_run(member.inventory), member.uid)
+
+    def read(self, inventory: KeptInventory) -> Inventory:
+        """Its records.
+
+        Raises:
+            InvalidInventory: it was damaged, or came in so.
+            MissingInstance: also while it is read.
+        """
+        members = {member.uid: member for member in self.tree(inventory)}
+
+        def open_instance(uid: str) -> BinaryIO:
+            try:
+                return self.open(members[uid])
+            except (KeyError, InstanceGone):
+                raise MissingInstance(uid) from None
+
+        return Inventory(inventory.uid, open_instance)
+
+    def statistics(self, inventory: KeptInventory) -> dict[str, Any] | None:
+        """What ``keep_statistics`` was given for the inventory as it is."""
+        return self._journal.statistics(inventory)
+
+    def keep_statistics(self, inventory: KeptInventory, document: dict[str, Any]) -> None:
+        self._journal.keep_statistics(inventory, document)
+
+    def is_in_use(self, inventory: KeptInventory) -> bool:
+        """Whether another inventory incorporates this one or some of its instances."""
+        # An increment that is not finished yet will incorporate its base.
+        return bool(self._journal.incorporating(inventory.uid)) or any(
+            transaction.base == inventory.uid for transaction in self._journal.unfinished()
+        )
 
     def delete(self, inventory: KeptInventory) -> None:
-        """It is no longer listed, then its instances go; what a crash leaves of them goes at the next start."""
-        store = self._journal.instances(inventory.study_uid)[0].store
-        self._journal.forget_inventory(inventory)
-        self._delete_instances(inventory.study_uid, store)
+        """It is no longer listed, then its instances go; what a crash leaves of them goes at the next start.
+
+        Raises:
+            InUse
+        """
+        if self.is_in_use(inventory):
+            raise InUse
+        going = {inventory.uid: inventory, **(self._imported_with(inventory) if inventory.document.get("Origin") else {})}
+        stores = {
+            (entry.study_uid, instance.store)
+            for entry in going.values()
+            for instance in self._journal.instances(entry.study_uid)
+        }
+        self._journal.forget_inventories(going)
+        for study_uid, store in stores:
+            self._delete_instances(study_uid, store)
+
+    def _imported_with(self, root: KeptInventory) -> dict[str, KeptInventory]:
+        """The imported inventories that this imported one incorporates, and no other that stays."""
+        found = {member.inventory.uid: member.inventory for member in self.tree(root)[1:] if member.inventory is not None}
+        parts = {uid: entry for uid, entry in found.items() if entry.document.get("Origin")}
+        while used := [uid for uid in parts if not {root.uid, *parts}.issuperset(self._journal.incorporating(uid))]:
+            for uid in used:
+                del parts[uid]
+        return parts
 
     def finish_deletions(self) -> None:
         """Deletes the instances of inventories and runs whose end was cut short."""
@@ -72,3 +176,13 @@ class Catalogue:
     def _delete_instances(self, study_uid: str, store: str) -> None:
         self._stores[store].keep_only(Run(study_uid), ())
         self._journal.forget_instances(study_uid)
+
+
+def _run(inventory: KeptInventory) -> Run:
+    return Run(**inventory.document["Run"])
+
+
+def _counts(members: list[Member]) -> dict[str, int]:
+    """Records in a tree of inventories that came one by one."""
+    documents = {member.inventory.uid: member.inventory.document for member in members if member.inventory is not None}
+    return {level: sum(document[level] for document in documents.values()) for level in ("Studies", "Series", "Instances")}

@@ -38,6 +38,20 @@ CREATE INDEX IF NOT EXISTS instances_by_study ON instances (study_uid, place);
 CREATE TABLE IF NOT EXISTS inventories (
     number INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, study_uid TEXT NOT NULL,
     document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS incorporated (
+    root TEXT NOT NULL, place INTEGER NOT NULL, uid TEXT NOT NULL, PRIMARY KEY (root, place)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS incorporated_by_uid ON incorporated (uid);
+CREATE TABLE IF NOT EXISTS places (uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, places BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS places_by_study ON places (study_uid);
+CREATE TABLE IF NOT EXISTS statistics (uid TEXT PRIMARY KEY, document TEXT NOT NULL);
+"""
+
+# Of what came from elsewhere, only that counts as a root which nothing else from there incorporates.
+_ROOTS = """
+    json_extract(document, '$.Origin') IS NULL
+    OR NOT EXISTS (
+        SELECT 1 FROM incorporated JOIN inventories AS other ON other.uid = incorporated.root
+        WHERE incorporated.uid = inventories.uid AND json_extract(other.document, '$.Origin') IS NOT NULL)
 """
 
 
@@ -166,18 +180,22 @@ class Journal:
         return [study for (study,) in rows]
 
     def checkpoint(
-        self, transaction: Transaction, progress: Progress, instance: KeptInstance, skipped: Sequence[Skipped]
+        self, transaction: Transaction, progress: Progress, instance: KeptInstance, skipped: Sequence[Skipped], places: bytes
     ) -> None:
-        """A leaf, or a node above it, is in its store: the run will go on behind it."""
+        """A leaf, or a node above it, is in its store: the run will go on behind it. ``places`` are those of its records."""
         with self._write(durable=False) as connection:
-            self._add_instance(connection, transaction, instance)
+            self._add_instance(connection, transaction.study_uid, instance, places)
             self._save_progress(connection, transaction, progress, skipped)
 
-    def _add_instance(self, connection: sqlite3.Connection, transaction: Transaction, instance: KeptInstance) -> None:
+    def _add_instance(
+        self, connection: sqlite3.Connection, study_uid: str, instance: KeptInstance, places: bytes | None = None
+    ) -> None:
         connection.execute(
             "INSERT INTO instances VALUES (?, ?, ?, ?)",
-            (instance.uid, transaction.study_uid, instance.place, json.dumps(dataclasses.asdict(instance))),
+            (instance.uid, study_uid, instance.place, json.dumps(dataclasses.asdict(instance))),
         )
+        if places is not None:
+            connection.execute("INSERT INTO places VALUES (?, ?, ?)", (instance.uid, study_uid, places))
 
     def _save_progress(
         self, connection: sqlite3.Connection, transaction: Transaction, progress: Progress, skipped: Sequence[Skipped]
@@ -195,26 +213,76 @@ class Journal:
         self,
         transaction: Transaction,
         skipped: Sequence[Skipped] = (),
-        root: tuple[KeptInstance, KeptInventory] | None = None,
+        root: tuple[KeptInstance, KeptInventory, bytes] | None = None,
+        incorporated: Iterable[str] = (),
     ) -> None:
-        """The end of a transaction, with the inventory that it made or, without one, with nothing."""
+        """The end of a transaction, with the inventory that it made or, without one, with nothing.
+
+        ``root`` is made of the places of its records too; ``incorporated`` is all below it that the run did not make.
+        """
         with self._write() as connection:
             if root is not None:
-                instance, inventory = root
-                self._add_instance(connection, transaction, instance)
-                connection.execute(
-                    "INSERT INTO inventories (uid, study_uid, document) VALUES (?, ?, ?)",
-                    (inventory.uid, inventory.study_uid, json.dumps(inventory.document)),
-                )
+                instance, inventory, places = root
+                self._add_instance(connection, inventory.study_uid, instance, places)
+                self._add_inventory(connection, inventory, incorporated)
             self._save_progress(connection, transaction, transaction.progress, skipped)
             self._save(connection, transaction)
             connection.execute("DELETE FROM snapshot WHERE number = ?", (transaction.number,))
             self._forget_old(connection)
 
+    def _add_inventory(self, connection: sqlite3.Connection, inventory: KeptInventory, incorporated: Iterable[str]) -> None:
+        connection.execute(
+            "INSERT INTO inventories (uid, study_uid, document) VALUES (?, ?, ?)",
+            (inventory.uid, inventory.study_uid, json.dumps(inventory.document)),
+        )
+        connection.executemany(
+            "INSERT INTO incorporated VALUES (?, ?, ?)",
+            ((inventory.uid, place, uid) for place, uid in enumerate(incorporated)),
+        )
+
     def _forget_old(self, connection: sqlite3.Connection) -> None:
         old = "SELECT number FROM transactions WHERE over ORDER BY number DESC LIMIT -1 OFFSET ?"
         connection.execute(f"DELETE FROM skipped WHERE number IN ({old})", (KEPT_TRANSACTIONS,))
         connection.execute(f"DELETE FROM transactions WHERE number IN ({old})", (KEPT_TRANSACTIONS,))
+
+    # Inventories from elsewhere
+
+    def reserve(self, study_uid: str, instance: KeptInstance) -> bool:
+        """Takes the UID of an instance that is about to be stored; False when it is taken."""
+        try:
+            with self._write() as connection:
+                self._add_instance(connection, study_uid, instance)
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
+    def add_inventory(self, inventory: KeptInventory, incorporated: Iterable[str]) -> None:
+        """Its instance was reserved and is stored: from now on the inventory exists. ``incorporated`` is all below it."""
+        with self._write() as connection:
+            self._add_inventory(connection, inventory, incorporated)
+
+    def incorporated(self, root: str) -> list[tuple[str, str | None, KeptInstance | None]]:
+        """What a root incorporates, directly or not, besides the instances of its own run: the UID of each instance, and
+        where it is here, the inventory that it belongs to.
+        """
+        rows = self._read(
+            "SELECT incorporated.uid, inventories.uid, instances.document FROM incorporated LEFT JOIN instances USING (uid)"
+            " LEFT JOIN inventories USING (study_uid) WHERE root = ? ORDER BY incorporated.place",
+            root,
+        )
+        return [
+            (uid, inventory, KeptInstance(**json.loads(document)) if inventory else None) for uid, inventory, document in rows
+        ]
+
+    def incorporating(self, uid: str) -> list[str]:
+        """The finished inventories that incorporate this one or an instance of it; it need not be here."""
+        rows = self._read(
+            "SELECT DISTINCT root FROM incorporated JOIN inventories ON inventories.uid = root"
+            " WHERE root != ?1 AND incorporated.uid IN (SELECT ?1 UNION SELECT instances.uid FROM instances"
+            " JOIN inventories USING (study_uid) WHERE inventories.uid = ?1)",
+            uid,
+        )
+        return [root for (root,) in rows]
 
     # Inventories and their instances
 
@@ -223,13 +291,17 @@ class Journal:
         rows = self._read("SELECT document FROM instances WHERE study_uid = ? ORDER BY place", study_uid)
         return [KeptInstance(**json.loads(document)) for (document,) in rows]
 
+    def places(self, uids: Sequence[str]) -> dict[str, bytes]:
+        """What ``checkpoint`` and ``finish`` were told of the records in these instances."""
+        return dict(self._read(f"SELECT uid, places FROM places WHERE uid IN ({', '.join('?' * len(uids))})", *uids))
+
     def inventories(self) -> list[KeptInventory]:
         """The oldest first."""
-        rows = self._read("SELECT uid, study_uid, document, number FROM inventories ORDER BY number")
+        rows = self._read(f"SELECT uid, study_uid, document, number FROM inventories WHERE {_ROOTS} ORDER BY number")
         return [KeptInventory(uid, study, json.loads(document), number) for uid, study, document, number in rows]
 
     def count_inventories(self) -> int:
-        return self._read("SELECT COUNT(*) FROM inventories")[0][0]
+        return self._read(f"SELECT COUNT(*) FROM inventories WHERE {_ROOTS}")[0][0]
 
     def inventory(self, uid: str) -> KeptInventory | None:
         rows = self._read("SELECT uid, study_uid, document, number FROM inventories WHERE uid = ?", uid)
@@ -247,14 +319,30 @@ class Journal:
         inventory = self.inventory(rows[0][0])
         return (inventory, KeptInstance(**json.loads(rows[0][1]))) if inventory else None
 
-    def forget_inventory(self, inventory: KeptInventory) -> None:
-        """The inventory is no longer listed; its instances stay known until they are deleted."""
+    def statistics(self, inventory: KeptInventory) -> dict[str, Any] | None:
+        rows = self._read("SELECT document FROM statistics WHERE uid = ?", inventory.uid)
+        return json.loads(rows[0][0]) if rows else None
+
+    def keep_statistics(self, inventory: KeptInventory, document: dict[str, Any]) -> None:
+        """They go with the inventory; of one that has gone meanwhile nothing is kept."""
+        with self._write(durable=False) as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO statistics SELECT uid, ? FROM inventories WHERE number = ?",
+                (json.dumps(document), inventory.number),
+            )
+
+    def forget_inventories(self, uids: Iterable[str]) -> None:
+        """The inventories are no longer listed; their instances stay known until they are deleted."""
         with self._write() as connection:
-            connection.execute("DELETE FROM inventories WHERE uid = ?", (inventory.uid,))
+            for uid in uids:
+                connection.execute("DELETE FROM inventories WHERE uid = ?", (uid,))
+                connection.execute("DELETE FROM incorporated WHERE root = ?", (uid,))
+                connection.execute("DELETE FROM statistics WHERE uid = ?", (uid,))
 
     def forget_instances(self, study_uid: str) -> None:
         with self._write() as connection:
             connection.execute("DELETE FROM instances WHERE study_uid = ?", (study_uid,))
+            connection.execute("DELETE FROM places WHERE study_uid = ?", (study_uid,))
 
     def abandoned(self) -> list[tuple[str, str]]:
         """Study and store of instances that belong to no inventory and no unfinished run: a deletion was cut short."""

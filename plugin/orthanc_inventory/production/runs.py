@@ -11,6 +11,7 @@ from typing import Any
 from ..dicom.uids import new_uid
 from ..host import HostError, describe
 from ..stores import StoreError
+from .increment import BaseUnusable
 from .journal import Journal
 from .producer import Interrupted, Producer
 from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, INTERNAL_ERROR, Cancellation, State, Transaction, utc_now
@@ -32,12 +33,16 @@ class RunRequest:
     """What a new run shall be. ``uid`` is the Transaction UID, empty to have one made."""
 
     level: str
-    scope: dict[str, str]
+    scope: dict[str, Any]
     purpose: str = ""
     description: str = ""
     uid: str = ""
     user_data: Any = None
     requestor: str = ""
+    detail: str = "Index"
+    base: str = ""
+    include_removed: bool = True
+    identifying: bool = True
 
 
 class Runs:
@@ -47,6 +52,7 @@ class Runs:
         make_producer: makes the producer of a transaction; gets the event that interrupts it.
         check: raises StoreError when a run could not store anything.
         observe: called after each change of a state, without the lock.
+        after_run: called when a run has come to its end, without the lock.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Runs:
         maximum_pending: int,
         log: Callable[[str], None],
         observe: Callable[[], None],
+        after_run: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._make_producer = make_producer
@@ -64,6 +71,7 @@ class Runs:
         self._maximum_pending = maximum_pending
         self._log = log
         self._observe = observe
+        self._after_run = after_run
         self._condition = threading.Condition()
         self._interrupted = threading.Event()
         self._stopping = False
@@ -117,6 +125,10 @@ class Runs:
                 request.description,
                 request.user_data,
                 request.requestor,
+                request.detail,
+                request.base,
+                request.include_removed,
+                request.identifying,
                 creation_time=utc_now(),
             )
             self._journal.add(transaction)
@@ -213,6 +225,8 @@ class Runs:
                     del self._queue[transaction.uid]
                 self._condition.notify_all()
             self._observe()
+            if ended:
+                self._after_run()
 
     def _next(self) -> Transaction | None:
         """Waits for a transaction that can be worked on; None when Orthanc stops."""
@@ -261,7 +275,7 @@ class Runs:
         if isinstance(error, sqlite3.Error):
             reason = f"the journal in Inventory.StateDirectory cannot be used: {error}"
         else:
-            reason = str(error) if isinstance(error, StoreError) else describe(error)
+            reason = str(error) if isinstance(error, (StoreError, BaseUnusable)) else describe(error)
         code = error.code if isinstance(error, HostError) else INTERNAL_ERROR
         self._log(f"{transaction.uid} fails: {reason}")
         transaction.cancellation = None

@@ -19,7 +19,9 @@ class StateDirectory:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.journal = folder / "journal.db"
+        self.changes = folder / "changes.db"
         self.instances = folder / "instances"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, islice
 
 from ..dicom.decoder import Place
 from .merged import MergedStudy, merge
@@ -44,8 +44,8 @@ class StudyIndex:
         self._connection.execute("CREATE INDEX record_study ON record (study, patient)")
         self._connection.execute("COMMIT")
 
-    def merged(self, by_uid: bool) -> Iterator[MergedStudy]:
-        return self._merged(self._connection.execute(_ALL_BY_UID if by_uid else _ALL))
+    def merged(self, by_uid: bool, since: int) -> Iterator[MergedStudy]:
+        return self._merged(self._connection.execute(_ALL_BY_UID if by_uid else _ALL), since)
 
     def find(self, study_uid: str) -> list[MergedStudy]:
         return list(self._merged(self._connection.execute(_ONE, (study_uid,))))
@@ -58,6 +58,6 @@ class StudyIndex:
                 self._connection.execute("INSERT INTO instance VALUES (?, ?)", (number, instance))
             yield (record.uid, record.patient_id, record.moment, number, *record.place)
 
-    def _merged(self, rows: Iterable[tuple[str, str, str, int, int, int]]) -> Iterator[MergedStudy]:
-        for _, group in groupby(rows, lambda row: row[:2]):
+    def _merged(self, rows: Iterable[tuple[str, str, str, int, int, int]], since: int = 0) -> Iterator[MergedStudy]:
+        for _, group in islice(groupby(rows, lambda row: row[:2]), since, None):
             yield merge([self._open_record(uid, (start, stop, bool(explicit))) for _, _, uid, start, stop, explicit in group])

@@ -134,12 +134,12 @@ class Inventory:
                     f"{total} study records, and not {self.total_study_records} as Total Number of Study Records says"
                 )
 
-    def merged_studies(self, by_uid: bool = False) -> Iterator[MergedStudy]:
+    def merged_studies(self, by_uid: bool = False, since: int = 0) -> Iterator[MergedStudy]:
         """Each study (Patient ID and Study Instance UID) once, as the latest of its records tell (PS3.17 YYYY.7.10).
 
         In the order of the records; with ``by_uid`` by Study Instance UID, then Patient ID.
         """
-        return self._index.merged(by_uid)
+        return self._index.merged(by_uid, since)
 
     def study(self, uid: str) -> list[MergedStudy]:
         """The studies with that Study Instance UID, merged: none, one, or one a patient."""

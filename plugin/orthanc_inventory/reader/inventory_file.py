@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 from mmap import MADV_DONTNEED, mmap
 from typing import Any, BinaryIO
 
 from ..dicom.decoder import MAXIMUM_ELEMENTS, EncodedDataSet, Element, InvalidInventory, Place
 from ..dicom.file_format import read_file
+from ..dicom.recoding import explicit_elements, json_object
 from ..dicom.terms import LEVELS
 from ..dicom.uids import INVENTORY_STORAGE
 from .records import Context, Study
@@ -59,6 +60,7 @@ class InventoryFile:
         path = getattr(stream, "name", None)
         with stream:
             file = read_file(stream, str(path) if isinstance(path, (str, os.PathLike)) else name)
+        self.transfer_syntax = file.transfer_syntax
         self.raw = file.raw
         self._data_set = data_set = file.data_set
         self._place = file.place
@@ -85,6 +87,14 @@ class InventoryFile:
     def attributes(self) -> Mapping[str, Any]:
         """The attributes of the data set by keyword, without references and studies."""
         return self._data_set.decode(self._place, "", without={_INCORPORATED, _STUDIES})
+
+    def json(self) -> dict[str, Any]:
+        """The same as a DICOM JSON object (PS3.18 F)."""
+        return json_object(self._data_set, self._place, "", without={_INCORPORATED, _STUDIES})
+
+    def explicit_elements(self, tags: Container[int]) -> dict[int, bytes]:
+        """These elements of the data set in Explicit VR Little Endian."""
+        return explicit_elements(self._data_set, self._place, tags)
 
     def references(self) -> Iterator[Reference]:
         """The tree below this instance: each child, followed by what is below it."""

@@ -6,12 +6,14 @@ A record knows where it lies; its attributes are decoded when they are asked for
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
-from ..dicom.decoder import EncodedDataSet, Element, Place
+from ..dicom.decoder import EncodedDataSet, Element, InvalidInventory, Place
 from ..dicom.elements import item_header
 from ..dicom.instants import microseconds
+from ..dicom.recoding import json_object
 from ..dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from ..dicom.uris import resolve
 
@@ -66,6 +68,13 @@ class _Record:
             InvalidInventory
         """
         return self._data_set.decode(self.place, self._above.character_set, without={self._BELOW})
+
+    def json(self) -> dict[str, Any]:
+        """The same as a DICOM JSON object (PS3.18 F)."""
+        return json_object(self._data_set, self.place, self._above.character_set, without={self._BELOW})
+
+    def invalid(self, problem: str, clause: str = "PS3.3 C.38.1") -> InvalidInventory:
+        return self._data_set.invalid(self.place[0], problem, clause)
 
     @property
     def character_set(self) -> str:
@@ -126,6 +135,26 @@ class Instance(_Record):
     def series(self) -> "Series":
         above: Series = self._above
         return above
+
+    def values(self, tags: Container[int], file_tags: Container[int]) -> dict[int, Any]:
+        """Values by tag in one pass; what is not there is left out.
+
+        ``tags`` stand before the File Access Sequence (0008,041A), ``file_tags`` in its first item.
+        """
+        data_set, character_set = self._data_set, self._above.character_set
+        found: dict[int, Any] = {}
+        for element in data_set.elements(self.place):
+            tag = element[0]
+            if tag in tags:
+                found[tag] = data_set.value(element, character_set)
+            elif tag >= _FILE_ACCESS_SEQUENCE:
+                if tag == _FILE_ACCESS_SEQUENCE:
+                    for place in islice(data_set.items(element), 1):
+                        for access in data_set.elements(place):
+                            if access[0] in file_tags:
+                                found[access[0]] = data_set.value(access, character_set)
+                break
+        return found
 
     def files(self) -> Iterator[Mapping[str, Any]]:
         """The items of the File Access Sequence (0008,041A), their File Access URI absolute where there is a base."""

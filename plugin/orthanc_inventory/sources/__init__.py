@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from ..dicom.records import Skipped, StudyRecord
 from ..dicom.scope import Scope
+
+
+Encoded = TypeVar("Encoded")
+
+
+class Moved(Exception):
+    """The study changed while it was read."""
 
 
 class StudyDeleted(Exception):
@@ -18,15 +25,38 @@ class StudyUnreadable(Exception):
 
 
 class Source(Protocol):
-    """``name`` tells how records are read."""
+    """``name`` tells how records are read.
+
+    ``withdrawn`` are the studies of which rejection notes withdraw something, with a digest of what: as ``begin`` found them.
+    """
 
     name: str
+    withdrawn: Mapping[str, str]
+
+    def begin(self) -> None:
+        """Looks for all that a run must know before its first record."""
+
+    def all_studies(self) -> Sequence[str]:
+        """The identifiers of all studies, as a snapshot of this moment."""
+
+    def children(self, study: str) -> tuple[str, Sequence[str]]:
+        """LastUpdate of a study, and the identifiers of its series and instances. Raises: StudyDeleted."""
+
+    def studies_of(self, level: str, identifier: str) -> Sequence[str]:
+        """The studies above an instance or a series, or below a patient; none, if it is gone."""
+
+    def check(self, scope: Scope) -> None:
+        """Raises InvalidScope when the scope has a key that this repository cannot answer."""
 
     def studies(self, scope: Scope) -> Sequence[str]:
         """The identifiers of all studies that may match, as a snapshot of this moment."""
 
-    def read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+    def read(
+        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+    ) -> tuple[Encoded, list[Skipped]] | None:
         """One study as it was at its Item Inventory DateTime, with what could not be read of it; None: not in scope.
+
+        The record is given to ``encode`` while it is read, and again when the study turns out to have changed meanwhile.
 
         Raises:
             StudyDeleted, StudyUnreadable

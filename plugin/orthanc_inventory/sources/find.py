@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..dicom.records import InstanceRecord, Skipped
 from ..host import Host, HostError, NotFound
-from .index import Moved
+from . import Moved
 from .objects import Objects
 
 # Resources in one answer: the call holds up every other route of the plugin while it lasts.
@@ -31,9 +32,11 @@ class Find:
         return min(_PAGE, self._host.configuration.get(limit) or _PAGE)
 
     def series(self, study: str) -> list[dict[str, Any]]:
-        return self._find("Series", study, ["MainDicomTags", "Children"], self._series_page, ordered=True)
+        return self._find("Series", study, ["MainDicomTags", "Children", "Metadata"], self._series_page, ordered=True)
 
-    def instances(self, study: str, series: list[dict[str, Any]]) -> tuple[dict[str, list[InstanceRecord]], list[Skipped]]:
+    def instances(
+        self, study: str, series: list[dict[str, Any]], skipped: list[Skipped]
+    ) -> Iterator[tuple[dict[str, Any], list[InstanceRecord]]]:
         content = ["MainDicomTags", "Metadata", "Attachments", "Parent"]
         expected = {instance for entry in series for instance in entry["Instances"]}
         # Orthanc needs a quarter more time to put them in order; a single page needs none.
@@ -41,21 +44,25 @@ class Find:
         answers = self._find("Instance", study, content, self._instances_page, ordered)
         if len(answers) != len(expected) or {answer["ID"] for answer in answers} != expected:
             raise Moved
+        by_series: dict[str, list[dict[str, Any]]] = {entry["ID"]: [] for entry in series}
+        for answer in answers:
+            by_series[answer["ParentSeries"]].append(answer)
+        for entry in series:
+            yield entry, self._records(by_series[entry["ID"]], skipped)
+
+    def _records(self, answers: list[dict[str, Any]], skipped: list[Skipped]) -> list[InstanceRecord]:
         record = self._objects.record
-        records: dict[str, list[InstanceRecord]] = {entry["ID"]: [] for entry in series}
-        skipped: list[Skipped] = []
+        records = []
         for answer in answers:
             identifier = answer["ID"]
             size, md5 = _file(answer["Attachments"])
             try:
-                records[answer["ParentSeries"]].append(
-                    record(identifier, answer["MainDicomTags"], answer["Metadata"], size, md5)
-                )
+                records.append(record(identifier, answer["MainDicomTags"], answer["Metadata"], size, md5))
             except HostError as error:
                 if isinstance(error, NotFound):
                     raise Moved from None
                 skipped.append(Skipped(identifier, "Instance", str(error)))
-        return records, skipped
+        return records
 
     def _find(self, level: str, study: str, content: list[str], page: int, ordered: bool) -> list[dict[str, Any]]:
         query: dict[str, Any] = {

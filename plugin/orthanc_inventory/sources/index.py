@@ -6,25 +6,28 @@ How the index is asked depends on what this Orthanc can do and is fast at: see `
 from __future__ import annotations
 
 import datetime
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..dicom.attributes import SERIES, STUDY
 from ..dicom.records import Attributes, InstanceRecord, SeriesRecord, Skipped, StudyRecord
 from ..dicom.scope import Scope
 from ..dicom.uids import INVENTORY_STORAGE
 from ..host import Host, HostError, NotFound
-from . import StudyDeleted, StudyUnreadable
+from . import Encoded, Moved, StudyDeleted, StudyUnreadable
+from .data_sets import DataSets, add_other_patient_ids, completed
+from .details import Details
+from .originals import Originals, date_time
+from .query import IndexQuery
+from .rejections import Rejections
+from .selection import deeper, within
 
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
-# All but what every step of Orthanc and of ours leaves as it is.
-_UNSURE = re.compile(r"[^A-Za-z0-9^._*-]")
-_LAST_UPDATE = re.compile(r"([0-9]{8})T([0-9]{6})")
-
-
-class Moved(Exception):
-    """The study changed while it was read."""
+# LastUpdate counts seconds: of a study that changed this lately (seconds) it does not tell whether it changed again.
+_RESTLESS = datetime.timedelta(seconds=2)
+# Instance Availability (0008,0056): what Orthanc lists can be fetched at once. Study and series say it for their instances.
+_AVAILABILITY = "ONLINE"
 
 
 class Strategy(Protocol):
@@ -35,8 +38,10 @@ class Strategy(Protocol):
     def series(self, study: str) -> list[dict[str, Any]]:
         """The series of a study as Orthanc expands them: ID, MainDicomTags, Instances (IDs)."""
 
-    def instances(self, study: str, series: list[dict[str, Any]]) -> tuple[dict[str, list[InstanceRecord]], list[Skipped]]:
-        """Instance records by series ID, and the instances that cannot be read.
+    def instances(
+        self, study: str, series: list[dict[str, Any]], skipped: list[Skipped]
+    ) -> Iterator[tuple[dict[str, Any], list[InstanceRecord]]]:
+        """Each of the series with its instance records; instances that cannot be read are added to ``skipped``.
 
         Raises:
             Moved: the instances are no longer those that ``series`` lists.
@@ -49,33 +54,72 @@ class IndexSource:
     Args:
         pseudo_patient: the PatientID under which inventories themselves are kept; they are never records.
         access: Retrieve AE Title and Retrieve URL, the same for each study.
+        originals: finds what modified resources were before.
+        rejections: what rejection notes withdraw.
+        details: reads headers of objects too; None: the index is enough.
     """
 
-    def __init__(self, host: Host, strategy: Strategy, pseudo_patient: str, access: Attributes) -> None:
+    def __init__(
+        self,
+        host: Host,
+        strategy: Strategy,
+        query: IndexQuery,
+        pseudo_patient: str,
+        access: Attributes,
+        originals: Originals,
+        rejections: Rejections,
+        details: Details | None = None,
+    ) -> None:
         self._host = host
         self._strategy = strategy
+        self._query = query
         self._pseudo_patient = pseudo_patient
         self._access = access
+        self._originals = originals
+        self._rejections = rejections
+        self.withdrawn: Mapping[str, str] = {}
+        self._details = details
+        self._of_study, self._of_series = DataSets(STUDY), DataSets(SERIES)
 
     @property
     def name(self) -> str:
-        return self._strategy.name
+        return self._strategy.name + (f"; headers by {self._details.name}" if self._details else "")
+
+    def begin(self) -> None:
+        self._rejections.read()
+        self.withdrawn = self._rejections.withdrawn
+
+    def check(self, scope: Scope) -> None:
+        self._query.check(scope)
+
+    def all_studies(self) -> Sequence[str]:
+        return self._host.get_json("/studies")
+
+    def children(self, study: str) -> tuple[str, list[str]]:
+        try:
+            head = self._host.get_json(f"/studies/{study}")
+            return head.get("LastUpdate", ""), _identifiers(self._strategy.series(study))
+        except NotFound:
+            raise StudyDeleted from None
+
+    def studies_of(self, level: str, identifier: str) -> Sequence[str]:
+        try:
+            if level == "Patient":
+                return self._host.get_json(f"/patients/{identifier}")["Studies"]
+            parent = "series" if level == "Series" else "instances"
+            return [self._host.get_json(f"/{parent}/{identifier}/study")["ID"]]
+        except NotFound:  # gone since: its deletion is a change of its own
+            return []
 
     def studies(self, scope: Scope) -> Sequence[str]:
-        candidates = _query(scope) if self._may_search() else None
-        if candidates is None:
-            return self._host.get_json("/studies")
-        return self._host.post_json("/tools/find", {"Level": "Study", "Query": candidates, "CaseSensitive": False})
+        return self._query.studies(scope)
 
-    def _may_search(self) -> bool:
-        # Both limits cut the answer of /tools/find short, on some versions without a word (platform section 3).
-        limits = ("LimitFindResults", "LimitFindInstances")
-        return not any(self._host.configuration.get(limit) for limit in limits)
-
-    def read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+    def read(
+        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+    ) -> tuple[Encoded, list[Skipped]] | None:
         for _ in range(ATTEMPTS):
             try:
-                return self._read(study, level, scope)
+                return self._read(study, level, scope, encode)
             except Moved:
                 continue
             except NotFound:
@@ -94,10 +138,12 @@ class IndexSource:
             raise StudyUnreadable(str(error)) from None
         return True
 
-    def _read(self, study: str, level: str, scope: Scope) -> tuple[StudyRecord, list[Skipped]] | None:
+    def _read(
+        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+    ) -> tuple[Encoded, list[Skipped]] | None:
         head = self._host.get_json(f"/studies/{study}")
-        attributes = {**head["PatientMainDicomTags"], **head["MainDicomTags"]}
-        if not scope.matches(attributes, unknown_yet="ModalitiesInStudy"):
+        attributes = dict(self._of_study.from_index({**head["PatientMainDicomTags"], **head["MainDicomTags"]}, {}))
+        if not scope.may_match_study(attributes) or not scope.matches_labels(head.get("Labels", ())):
             return None
         if attributes.get("PatientID") == self._pseudo_patient and self._is_inventory(study):
             return None
@@ -106,61 +152,90 @@ class IndexSource:
         now = datetime.datetime.now(datetime.timezone.utc)
         if {entry["ID"] for entry in series} != set(head["Series"]):
             raise Moved
+        last_update = head.get("LastUpdate", "")
         attributes |= {
             **self._access,
             "ItemInventoryDateTime": now.strftime("%Y%m%d%H%M%S.%f+0000"),
-            "StudyUpdateDateTime": _update_date_time(head.get("LastUpdate", "")),
+            "StudyUpdateDateTime": date_time(last_update),
+            "InstanceAvailability": _AVAILABILITY,
             "ModalitiesInStudy": "\\".join(sorted({entry["MainDicomTags"].get("Modality") or "OT" for entry in series})),
             "NumberOfStudyRelatedSeries": str(len(series)),
             "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
         }
-        if attributes.get("OtherPatientIDs"):
-            identifiers = attributes["OtherPatientIDs"].split("\\")
-            attributes["OtherPatientIDsSequence"] = [{"PatientID": identifier} for identifier in identifiers]
-        if not scope.matches(attributes):
+        attributes |= self._rejections.study_attributes(series)
+        add_other_patient_ids(attributes)
+        if not scope.may_match_study(attributes):
             return None
-        instances: dict[str, list[InstanceRecord]] = {}
+        details: dict[str, Attributes] = {}
+        unread = 0
+        if self._details is not None:
+            of_study, details, unread = self._details.of_study(series)
+            attributes = completed(attributes, of_study)
         skipped: list[Skipped] = []
-        if level == "INSTANCE":
-            instances, skipped = self._strategy.instances(study, series)
-        if self._last_update(study) != head.get("LastUpdate"):
+        recorded = self._originals.of_study(head, attributes)
+        if not scope.matches_study(recorded):
+            return None
+        records = within(scope, self._series(study, series, deeper(level, scope.deepest_level), skipped, details))
+        if records is None:
+            if skipped:
+                raise StudyUnreadable("some of its instances cannot be read, so that it may be in scope or not")
+            return None
+        # At the level of instances those headers are read for their instances, and counted there.
+        unread = 0 if level == "INSTANCE" else unread
+        encoded = encode(StudyRecord(study, recorded, records, unread, _identifiers(series), last_update))
+        if self._last_update(study) != last_update:
             raise Moved
-        records = [SeriesRecord(entry["ID"], entry["MainDicomTags"], instances.get(entry["ID"], [])) for entry in series]
-        return StudyRecord(study, attributes, records), skipped
+        if last_update >= (now - _RESTLESS).strftime("%Y%m%dT%H%M%S") or not last_update:
+            if _children(self._strategy.series(study)) != _children(series):
+                raise Moved
+        return encoded, skipped
 
-    def _last_update(self, study: str) -> str | None:
+    def _series(
+        self,
+        study: str,
+        series: list[dict[str, Any]],
+        level: str,
+        skipped: list[Skipped],
+        details: Mapping[str, Attributes],
+    ) -> Iterator[SeriesRecord]:
+        if level == "INSTANCE":
+            for entry, instances in self._strategy.instances(study, series, skipped):
+                if self._details is not None:
+                    self._details.add_to_instances(instances)
+                self._originals.add_to_instances(entry, instances)
+                self._rejections.mark_instances(instances)
+                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details), instances)
+        else:
+            for entry in series:
+                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details))
+
+    def _series_attributes(self, entry: dict[str, Any], details: Mapping[str, Attributes]) -> Attributes:
+        index = self._of_series.from_index(entry["MainDicomTags"], entry.get("Metadata", {}))
+        attributes = {
+            **completed(index, details.get(entry["ID"], {})),
+            "InstanceAvailability": _AVAILABILITY,
+            **self._rejections.series_attributes(entry["Instances"]),
+        }
+        return self._originals.of_series(entry, attributes)
+
+    def _last_update(self, study: str) -> str:
         try:
             return self._host.get(f"/studies/{study}/metadata/LastUpdate").decode("ascii")
         except NotFound:  # Orthanc keeps none, or the study is gone
-            return None
+            return ""
 
     def _is_inventory(self, study: str) -> bool:
         """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
-        instances, unreadable = self._strategy.instances(study, self._strategy.series(study))
-        records = (record for series in instances.values() for record in series)
-        return not unreadable and all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in records)
+        unreadable: list[Skipped] = []
+        series = self._strategy.instances(study, self._strategy.series(study), unreadable)
+        records = (record for _, instances in series for record in instances)
+        return all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in records) and not unreadable
 
 
-def _update_date_time(last_update: str) -> str:
-    """Orthanc's LastUpdate, which is UTC, as a DT value; empty when Orthanc keeps none."""
-    match = _LAST_UPDATE.fullmatch(last_update)
-    return f"{match[1]}{match[2]}+0000" if match else ""
+def _children(series: list[dict[str, Any]]) -> dict[str, set[str]]:
+    return {entry["ID"]: set(entry["Instances"]) for entry in series}
 
 
-def _query(scope: Scope) -> dict[str, str] | None:
-    """A query for Orthanc that finds at least what the scope means, or None where there is nothing to ask for.
-
-    Orthanc compares without accents and before values are brought into a legal form, so every character that could
-    differ is left open, and what it finds is matched again.
-    """
-    query: dict[str, str] = {}
-    for keyword, value in scope.keys.items():
-        if keyword == "StudyInstanceUID":
-            query[keyword] = value
-        elif keyword in ("PatientID", "AccessionNumber", "PatientName"):
-            pattern = _UNSURE.sub("*", value.rstrip(" "))
-            # A longer value may have been cut to the length that its VR allows; a name has several component groups.
-            if len(pattern) >= 16 or keyword == "PatientName":
-                pattern += "*"
-            query[keyword] = f"*{pattern}" if keyword == "PatientName" else pattern
-    return query or None
+def _identifiers(series: list[dict[str, Any]]) -> list[str]:
+    """IDs of the series, then of their instances."""
+    return [entry["ID"] for entry in series] + [instance for entry in series for instance in entry["Instances"]]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..dicom.attributes import INSTANCE
 from ..dicom.records import InstanceRecord
 from ..dicom.terms import PLAIN_FILE
 from ..host import Host, NotFound
+from .data_sets import DataSets
+from .originals import NOTE
 
 
 class Objects:
@@ -19,15 +24,18 @@ class Objects:
         self._host = host
         self._uris = uris
         self.checksums = checksums
+        self._data_sets = DataSets(INSTANCE)
 
     def record(
-        self, identifier: str, tags: dict[str, str], metadata: dict[str, str], size: int | str, md5: str
+        self, identifier: str, tags: dict[str, Any], metadata: dict[str, str], size: int | str, md5: str
     ) -> InstanceRecord:
         """One record, from what the index says; ``size`` in bytes and ``md5`` are those of the uncompressed file.
 
         Raises:
             HostError: the index lacks the transfer syntax, and the file cannot be read.
         """
+        if "MainDicomSequences" in metadata:
+            tags = dict(self._data_sets.from_index(tags, metadata))
         transfer_syntax = metadata.get("TransferSyntax") or self._transfer_syntax(identifier)
         access: dict[str, int | str] = {
             "FileLengthInContainer": size,
@@ -39,8 +47,12 @@ class Objects:
         if md5 and self.checksums:
             access["MACAlgorithm"] = "MD5"
             access["MAC"] = md5
+        if "LossyImageCompressionRatio" in tags:
+            access["LossyImageCompressionRatio"] = tags["LossyImageCompressionRatio"]
+        if NOTE in metadata:
+            tags[NOTE], tags["ReceptionDate"] = metadata[NOTE], metadata.get("ReceptionDate", "")
         tags["SOPClassUID"] = metadata.get("SopClassUid") or self._sop_class(identifier)
-        tags["FileAccessSequence"] = [access]  # type: ignore[assignment]
+        tags["FileAccessSequence"] = [access]
         return InstanceRecord(identifier, tags)
 
     def _transfer_syntax(self, identifier: str) -> str:

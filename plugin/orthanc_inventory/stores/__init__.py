@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from ..dicom.inventory import Inventory
 
@@ -45,6 +45,13 @@ class Store(Protocol):
 
     def read(self, run: Run, uid: str) -> Iterator[bytes | memoryview]:
         """The bytes of the file as they were given to ``put``.
+
+        Raises:
+            InstanceGone
+        """
+
+    def open(self, run: Run, uid: str) -> BinaryIO:
+        """The same bytes, to be read from anywhere in them.
 
         Raises:
             InstanceGone

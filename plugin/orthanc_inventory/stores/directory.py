@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from ..dicom.inventory import Inventory
 from . import InstanceGone, Run, StoreError
@@ -22,7 +23,12 @@ class DirectoryStore:
         """Nothing to ask beforehand: a full disk is told by the write, and harms nothing."""
 
     def put(self, run: Run, inventory: Inventory, file: bytes, number: int) -> str:
-        path = self._path(run, inventory.uid)
+        self.write(run, inventory.uid, file)
+        return ""
+
+    def write(self, run: Run, uid: str, file: bytes) -> None:
+        """Keeps a file as it is, whoever made it. Raises: StoreError."""
+        path = self._path(run, uid)
         unfinished = path.with_suffix(".part")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,14 +42,16 @@ class DirectoryStore:
         except OSError as error:
             unfinished.unlink(missing_ok=True)
             raise StoreError(f"an inventory cannot be written below Inventory.StateDirectory: {error.strerror}") from None
-        return ""
 
     def read(self, run: Run, uid: str) -> Iterator[bytes | memoryview]:
+        return _chunks(self.open(run, uid))
+
+    def open(self, run: Run, uid: str) -> BinaryIO:
         try:
-            stream = open(self._path(run, uid), "rb")
+            # By its descriptor, so that no message about its content tells users where it lies.
+            return open(os.open(self._path(run, uid), os.O_RDONLY), "rb")
         except FileNotFoundError:
             raise InstanceGone from None
-        return _chunks(stream)
 
     def present(self, run: Run, uids: Iterable[str]) -> set[str]:
         return {uid for uid in uids if self._path(run, uid).exists()}
@@ -63,7 +71,7 @@ class DirectoryStore:
         return self._folder / run.study_uid / f"{uid}.dcm"
 
 
-def _chunks(stream) -> Iterator[bytes]:  # type: ignore[no-untyped-def]
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
     with stream:
         while chunk := stream.read(_CHUNK):
             yield chunk

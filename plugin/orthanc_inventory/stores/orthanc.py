@@ -8,20 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
 
 from ..dicom.inventory import Inventory, plain
-from ..host import Host, HostError, NotFound
+from ..host import Host, HostError, NotFound, identifier_of
 from . import InstanceGone, Run, StoreError
 
 PSEUDO_PATIENT = "ORTHANC-INVENTORY"
+# What is larger lies on disk while it is read (bytes).
+_IN_MEMORY = 4 * 1024 * 1024
 _WAY_ROUND = 'or set Inventory.StoreIn to "Directory"'
 
 
 class OrthancStore:
-    def __init__(self, host: Host) -> None:
+    """``folder`` is for files without a name, each of which exists while a large instance is read."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
         self._host = host
-        self._patient = _identifier(PSEUDO_PATIENT)
+        self._folder = folder
+        self._patient = identifier_of(PSEUDO_PATIENT)
 
     def check(self, size: int) -> None:
         """Orthanc makes room by deleting patients: so the room must be there before (MaximumStorageMode Recycle)."""
@@ -92,6 +101,16 @@ class OrthancStore:
         except NotFound:
             raise InstanceGone from None
 
+    def open(self, run: Run, uid: str) -> BinaryIO:
+        content = b"".join(self.read(run, uid))
+        if len(content) <= _IN_MEMORY:
+            return BytesIO(content)
+        # Several may be open at a time.
+        file = tempfile.TemporaryFile(dir=self._folder)
+        file.write(content)
+        file.seek(0)
+        return file
+
     def present(self, run: Run, uids: Iterable[str]) -> set[str]:
         identifiers = self._instances(run)
         return {uid for uid in uids if _instance(run, uid) in identifiers}
@@ -107,17 +126,11 @@ class OrthancStore:
     def _instances(self, run: Run) -> set[str]:
         """Orthanc's IDs of all that the run has put."""
         try:
-            series = self._host.get_json(f"/studies/{_identifier(PSEUDO_PATIENT, run.study_uid)}/series")
+            series = self._host.get_json(f"/studies/{identifier_of(PSEUDO_PATIENT, run.study_uid)}/series")
         except NotFound:
             return set()
         return {identifier for entry in series for identifier in entry["Instances"]}
 
 
 def _instance(run: Run, uid: str) -> str:
-    return _identifier(PSEUDO_PATIENT, run.study_uid, run.series_uid, uid)
-
-
-def _identifier(*parts: str) -> str:
-    """Orthanc's ID of a resource: the SHA-1 of its identifiers, joined by bars, in five groups of eight digits."""
-    digest = hashlib.sha1("|".join(parts).encode(), usedforsecurity=False).hexdigest()
-    return "-".join(digest[start : start + 8] for start in range(0, 40, 8))
+    return identifier_of(PSEUDO_PATIENT, run.study_uid, run.series_uid, uid)

@@ -1,12 +1,16 @@
-"""Routes of finished inventories: list, summary, file, delete."""
+"""Routes of finished inventories: list, summary, file, archive, delete."""
 
 from __future__ import annotations
 
 from ...host import Answer, Request, RestError
-from ...production.catalogue import Catalogue
+from ...production.catalogue import Catalogue, InUse
 from ...production.journal import KeptInventory
+from ...reports.archive import archive
 from ...stores import InstanceGone
 from .router import Route, flag, page
+
+
+_PAGES = ("expand", "since", "limit")
 
 
 class InventoryRoutes:
@@ -15,10 +19,17 @@ class InventoryRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route("GET", "/inventories", self.list),
-            Route("GET", "/inventories/{uid}", self.show),
-            Route("DELETE", "/inventories/{uid}", self.delete),
-            Route("GET", "/inventories/{uid}/file", self.file),
+            Route("GET", "/inventories", self.list, "SOP Instance UIDs of the root inventories, the oldest first", _PAGES),
+            Route("GET", "/inventories/{uid}", self.show, "Summary of an inventory"),
+            Route("DELETE", "/inventories/{uid}", self.delete, "Deletes an inventory that no other incorporates"),
+            Route(
+                "GET", "/inventories/{uid}/file", self.file, "The file of one inventory instance, root or not",
+                answers="application/dicom",
+            ),
+            Route(
+                "GET", "/inventories/{uid}/archive", self.archive, "All files of an inventory and a DICOMDIR",
+                answers="application/zip",
+            ),
         ]
 
     def list(self, request: Request) -> Answer:
@@ -31,7 +42,10 @@ class InventoryRoutes:
         return Answer(self._catalogue.summary(self._inventory(uid)))
 
     def delete(self, request: Request, uid: str) -> Answer:
-        self._catalogue.delete(self._inventory(uid))
+        try:
+            self._catalogue.delete(self._inventory(uid))
+        except InUse:
+            raise RestError(409, "another inventory incorporates this one; delete that first") from None
         return Answer({})
 
     def file(self, request: Request, uid: str) -> Answer:
@@ -43,8 +57,26 @@ class InventoryRoutes:
             raise RestError(404, "this inventory instance was removed from where it was kept") from None
         return Answer(chunks=chunks, size=size, content_type="application/dicom")
 
+    def archive(self, request: Request, uid: str) -> Answer:
+        inventory = self._inventory(uid)
+        check_whole(self._catalogue, inventory)
+        members = self._catalogue.tree(inventory)
+        files = ((member.instance.size, self._catalogue.open(member)) for member in members if member.instance is not None)
+        disposition = f'attachment; filename="{inventory.uid}.zip"'
+        return Answer(chunks=archive(files), content_type="application/zip", headers={"Content-Disposition": disposition})
+
     def _inventory(self, uid: str) -> KeptInventory:
-        inventory = self._catalogue.inventory(uid)
-        if inventory is None:
-            raise RestError(404, "there is no inventory with this SOP Instance UID; GET /inventories lists the roots")
-        return inventory
+        return known(self._catalogue.inventory(uid))
+
+
+def known(inventory: KeptInventory | None) -> KeptInventory:
+    """Raises: RestError, 404."""
+    if inventory is None:
+        raise RestError(404, "there is no inventory with this SOP Instance UID; GET /inventories lists the roots")
+    return inventory
+
+
+def check_whole(catalogue: Catalogue, inventory: KeptInventory) -> None:
+    """Raises: RestError, 409, when an answer would silently lack a part."""
+    if missing := catalogue.missing(inventory):
+        raise RestError(409, f"{len(missing)} instances of this inventory are not here, see Missing in its summary")

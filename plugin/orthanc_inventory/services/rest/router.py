@@ -17,15 +17,27 @@ _LARGEST_BODY = 1024 * 1024
 _DEEPEST_BODY = 32
 # A string that does not end is one too, or else each of its quotes would be tried as the beginning of another.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_PARAMETERS = {"{uid}": "([0-9.]+)", "{ID}": "([0-9.]+)"}
+_PARAMETERS = {"{uid}": "([0-9.]+)", "{ID}": "([0-9.]+)", "{StudyInstanceUID}": "([0-9.]+)"}
+
+
+# The keys of a body and the types that each may have.
+Keys = Mapping[str, type | tuple[type, ...]]
 
 
 class Route(NamedTuple):
-    """``path`` as in the documentation, with its parameters in braces; ``serve`` gets the request and their values."""
+    """``path`` as in the documentation, with its parameters in braces; ``serve`` gets the request and their values.
+
+    The rest tells users of the route: what it does, the ``parameters`` of its query, the keys of its JSON ``body``, or the
+    content type of another one, and the content type that it ``answers``.
+    """
 
     method: str
     path: str
     serve: Callable[..., Answer]
+    summary: str = ""
+    parameters: tuple[str, ...] = ()
+    body: Keys | str | None = None
+    answers: str = "application/json"
 
 
 class Router:
@@ -86,7 +98,7 @@ def _check_same_site(request: Request) -> None:
         raise RestError(403, "a request from another site is refused; its Origin must be this server")
 
 
-def json_body(request: Request, allowed: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+def json_body(request: Request, allowed: Keys) -> dict[str, Any]:
     """The body as an object with known keys of the right types; an empty body is an empty object.
 
     Raises:
@@ -112,6 +124,18 @@ def json_body(request: Request, allowed: Mapping[str, type | tuple[type, ...]]) 
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in _tuple(types) and types is not object):
             raise RestError(400, f"{key} must be {' or '.join(_WORDS[kind] for kind in _tuple(types))}")
     return body
+
+
+def choice(body: Mapping[str, Any], key: str, allowed: tuple[str, ...], default: str) -> str:
+    """A value of a body that must be one of a few.
+
+    Raises:
+        RestError: 400
+    """
+    value = body.get(key, default)
+    if value not in allowed:
+        raise RestError(400, f"{key} must be one of {', '.join(allowed)}")
+    return value
 
 
 def _check_depth(text: str) -> None:
@@ -145,12 +169,17 @@ def page(request: Request, entries: list[Any]) -> list[Any]:
     Raises:
         RestError: 400
     """
-    since, limit = (_number(request, name) for name in ("since", "limit"))
+    since, limit = (number(request, name) for name in ("since", "limit"))
     return entries[since : since + limit if limit else None]
 
 
-def _number(request: Request, name: str) -> int:
-    text = unquote_plus(request.query.get(name, "0"))
-    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
-        raise RestError(400, f"{name} must be an integer from 0 to 999999999")
+def number(request: Request, name: str, default: int = 0, lowest: int = 0, highest: int = 999_999_999) -> int:
+    """A parameter of the query.
+
+    Raises:
+        RestError: 400
+    """
+    text = unquote_plus(request.query.get(name, str(default)))
+    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
+        raise RestError(400, f"{name} must be an integer from {lowest} to {highest}")
     return int(text)

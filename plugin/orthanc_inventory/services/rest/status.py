@@ -18,7 +18,7 @@ class StatusRoutes:
         self._facts = facts
 
     def routes(self) -> list[Route]:
-        return [Route("GET", "/inventories/status", self.show)]
+        return [Route("GET", "/inventories/status", self.show, "What the plugin is and does")]
 
     def show(self, request: Request) -> Answer:
         transactions = self._runs.transactions()

@@ -1,0 +1,110 @@
+"""Inventories from elsewhere: checked, then kept exactly as they came.
+
+They are kept in the folder of inventories and never in Orthanc: there, the attributes for filing would have to be put into
+an encoding that is not ours, and taking in one large object costs Orthanc a multiple of its size in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import Any
+
+from ..dicom.uids import new_uid
+from ..reader.examined import Examined, examine
+from ..stores import Run, StoreError
+from ..stores.directory import DirectoryStore
+from .journal import Journal, KeptInstance, KeptInventory
+from .transaction import utc_now
+
+
+class UidTaken(Exception):
+    """There is an instance with this SOP Instance UID already."""
+
+
+class NotFitting(ValueError):
+    """The inventory contradicts one that is here; the message says how."""
+
+
+class Imports:
+    """``store`` is named ``name`` in the journal."""
+
+    def __init__(self, journal: Journal, store: DirectoryStore, name: str) -> None:
+        self._journal = journal
+        self._store = store
+        self._name = name
+        self._lock = threading.Lock()
+
+    def take(self, file: bytes, requestor: str) -> KeptInventory:
+        """Keeps a PS3.10 file; from then on it is listed like an inventory that was made here.
+
+        Raises:
+            InvalidInventory: it is none, or is damaged.
+            NotFitting, UidTaken, StoreError
+        """
+        examined = examine(file)
+        # Of two that come at the same time, one must see the other.
+        with self._lock:
+            return self._keep(file, examined, requestor)
+
+    def _keep(self, file: bytes, examined: Examined, requestor: str) -> KeptInventory:
+        self._check_fit(examined)
+        run = Run(new_uid())
+        instance = KeptInstance(
+            examined.uid, 1, self._name, "", len(file), hashlib.sha256(file).hexdigest(), examined.studies, examined.total,
+            examined.children,
+        )
+        # A crash between these steps leaves instances without an inventory, which go at the next start.
+        if not self._journal.reserve(run.study_uid, instance):
+            raise UidTaken
+        try:
+            self._store.write(run, examined.uid, file)
+        except StoreError:
+            self._store.keep_only(run, ())
+            self._journal.forget_instances(run.study_uid)
+            raise
+        inventory = KeptInventory(examined.uid, run.study_uid, _document(examined, run, requestor))
+        self._journal.add_inventory(inventory, examined.incorporated)
+        return inventory
+
+    def _check_fit(self, examined: Examined) -> None:
+        """A tree has one level, and nothing in it is above itself (PS3.3 C.38.1.1.5)."""
+        above = self._journal.incorporating(examined.uid)
+        if cycle := set(above) & {examined.uid, *examined.incorporated}:
+            raise NotFitting(f"the inventory incorporates {min(cycle)}, which incorporates it")
+        for uid in [*above, *examined.incorporated]:
+            other = self._journal.inventory(uid)
+            if other is not None and other.document["InventoryLevel"] != examined.attributes["InventoryLevel"]:
+                raise NotFitting(f"InventoryLevel is not that of {uid}, which belongs to the same tree")
+
+
+def _document(examined: Examined, run: Run, requestor: str) -> dict[str, Any]:
+    """As for an inventory that was made here; the numbers of records are those of this one instance."""
+    attributes = examined.attributes
+    return {
+        "TransactionUID": attributes.get("TransactionUID") or None,
+        **{
+            keyword: attributes.get(keyword, "")
+            for keyword in (
+                "ContentDate",
+                "ContentTime",
+                "InventoryLevel",
+                "InventoryCompletionStatus",
+                "InventoryPurpose",
+                "InventoryInstanceDescription",
+            )
+        },
+        "Scope": {"ScopeOfInventorySequence": examined.scope} if any(examined.scope) else {},
+        "NumberOfStudyRecordsInInstance": examined.studies,
+        "TotalNumberOfStudyRecords": examined.total,
+        "Studies": examined.studies,
+        "Series": examined.series,
+        "Instances": examined.instances,
+        "Base": None,
+        "Incorporates": examined.children,
+        "Expiration": None,
+        "CreationTime": utc_now(),
+        "Origin": "Import",
+        "Requestor": requestor,
+        "Run": run._asdict(),
+    }

@@ -1,0 +1,165 @@
+"""An increment: which studies a run on top of a base has to read, and what the base knew of them (PS3.17 YYYY.7.4)."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from itertools import islice
+
+from ..reader.inventory_file import InventoryFile
+from ..reader.records import Study
+from ..sources import Source, StudyDeleted
+from .catalogue import Catalogue, Member
+from .changes import Change, Changes
+from .journal import Journal, KeptInventory
+from .places import Place, decode_places, identifier_from, number_of, numbers_in, time_number
+
+# Instances of a tree whose places are read at a time.
+_BATCH = 100
+
+
+class BaseUnusable(Exception):
+    """The base cannot be read any more; the message says why."""
+
+
+class Increment:
+    """What lies between a base and now.
+
+    Args:
+        base: a root that this Orthanc made, with all its instances.
+        log: gets a line when the record of changes has a gap.
+    """
+
+    def __init__(
+        self,
+        base: KeptInventory,
+        catalogue: Catalogue,
+        journal: Journal,
+        changes: Changes,
+        source: Source,
+        log: Callable[[str], None],
+    ) -> None:
+        self.base = base
+        self._catalogue = catalogue
+        self._journal = journal
+        self._changes = changes
+        self._source = source
+        self._log = log
+        # A later record of a study takes the place of an earlier one.
+        self.members = sorted(
+            catalogue.tree(base), key=lambda member: (member.inventory.number, member.instance.place)  # type: ignore[union-attr]
+        )
+        self._places: dict[int, tuple[Member, Place]] = {}
+
+    def studies(self) -> list[str]:
+        """IDs of all studies that may differ from what the base says, those that are gone included."""
+        changes = self._changes.since(self.base.document["Mark"])
+        if changes is None:
+            self._log("some changes may have been missed since the base: the lists of all studies are compared with it")
+            found = self._compared()
+        else:
+            found = self._changed(changes)
+        found |= self._source.withdrawn.keys() ^ self.base.document["Withdrawn"].keys()
+        found |= {
+            study for study, digest in self._source.withdrawn.items() if self.base.document["Withdrawn"].get(study) != digest
+        }
+        return sorted(found)
+
+    def locate(self, studies: Iterable[str]) -> None:
+        """Remembers where the base has its latest records of these studies."""
+        wanted = set(map(number_of, studies))
+        for member, encoded in self._encoded_places():
+            if wanted.isdisjoint(numbers_in(encoded)):
+                continue
+            for place in decode_places(encoded):
+                if place.study in wanted:
+                    self._places[place.study] = member, place
+
+    def place(self, study: str) -> Place | None:
+        """What the base knows of a study, in numbers; None: nothing."""
+        found = self._places.get(number_of(study))
+        return found[1] if found else None
+
+    def record(self, study: str) -> Study:
+        """The base's latest record of a study that has a place.
+
+        Raises:
+            InstanceGone, InvalidInventory
+        """
+        member, place = self._places[number_of(study)]
+        file = InventoryFile(self._catalogue.open(member), member.uid)
+        return next(islice(file.studies(), place.position, None))
+
+    def _encoded_places(self) -> Iterator[tuple[Member, bytes]]:
+        """Of each instance in the tree, the earlier made first."""
+        for start in range(0, len(self.members), _BATCH):
+            batch = self.members[start : start + _BATCH]
+            places = self._journal.places([member.uid for member in batch])
+            for member in batch:
+                if member.uid not in places:
+                    raise BaseUnusable(f"what {member.uid} holds is no longer known: make a full inventory")
+                yield member, places[member.uid]
+
+    def _changed(self, changes: Iterable[Change]) -> set[str]:
+        found: set[str] = set()
+        gone: set[int] = set()
+        for level, identifier, deleted in changes:
+            if level == "Study":
+                found.add(identifier)
+            elif deleted:
+                gone.add(number_of(identifier))
+            else:
+                found.update(self._source.studies_of(level, identifier))
+        parents = self._parents(gone)
+        if parents:
+            # A study that is not in the list is gone as a whole, and known by its own ID.
+            found.update(study for study in self._source.all_studies() if number_of(study) in parents)
+        return found
+
+    def _parents(self, children: set[int]) -> set[int]:
+        """The studies of which the base knows one of these series or instances."""
+        parents: set[int] = set()
+        if children:
+            for _, encoded in self._encoded_places():
+                if not children.isdisjoint(numbers_in(encoded)):
+                    parents.update(place.study for place in decode_places(encoded) if not children.isdisjoint(place.children))
+        return parents
+
+    def _compared(self) -> set[str]:
+        """Without a record of changes: the studies whose LastUpdate or children are not those that the base saw."""
+        # A temporary file of SQLite, which grows with the archive in place of memory.
+        with closing(sqlite3.connect("", isolation_level=None)) as known:
+            known.execute("CREATE TABLE known (study INTEGER PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID")
+            known.execute("BEGIN")
+            for _, encoded in self._encoded_places():
+                known.executemany(
+                    "INSERT OR REPLACE INTO known VALUES (?, ?)",
+                    ((_signed(place.study), _state(place.last_update, place.children)) for place in decode_places(encoded)),
+                )
+            found = set()
+            for study in self._source.all_studies():
+                try:
+                    last_update, children = self._source.children(study)
+                except StudyDeleted:
+                    continue
+                key = (_signed(number_of(study)),)
+                row = known.execute("SELECT state FROM known WHERE study = ?", key).fetchone()
+                if row is None or row[0] != _state(time_number(last_update), array("Q", map(number_of, children))):
+                    found.add(study)
+                known.execute("DELETE FROM known WHERE study = ?", key)
+            # What is left is gone, unless it was gone before.
+            gone = _state(0, array("Q"))
+            rows = known.execute("SELECT study FROM known WHERE state != ?", (gone,))
+            return found | {identifier_from(number & 0xFFFFFFFFFFFFFFFF) for (number,) in rows}
+
+
+def _signed(number: int) -> int:
+    """As SQLite holds 64 bits."""
+    return number - (1 << 64) if number >> 63 else number
+
+
+def _state(last_update: int, children: "array[int]") -> bytes:
+    return hashlib.sha256(array("Q", [last_update, *sorted(children)]).tobytes()).digest()

@@ -1,0 +1,92 @@
+"""How long inventories are kept: ``Retention`` of the configuration, applied at the start, after each run and daily."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+from collections.abc import Callable, Sequence
+
+from ..dicom import terms
+from ..host import describe
+from .catalogue import Catalogue, InUse
+from .journal import KeptInventory
+from .transaction import utc_time
+
+_DAY = 24 * 60 * 60.0
+
+
+class Retention:
+    """``keep`` roots of each level and scope stay, for ``days``; 0 is no limit."""
+
+    def __init__(self, catalogue: Catalogue, keep: int, days: int, log: Callable[[str], None]) -> None:
+        self._catalogue = catalogue
+        self._keep = keep
+        self._days = days
+        self._log = log
+        self._stopping = False
+        self._awake = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="inventory-retention")
+
+    def start(self) -> None:
+        if self._keep or self._days:
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._awake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def wake(self) -> None:
+        """There is a new inventory: look now."""
+        self._awake.set()
+
+    def _work(self) -> None:
+        while not self._stopping:
+            self._awake.clear()
+            try:
+                self._apply()
+            except Exception as error:  # whatever it is, it may be over tomorrow
+                self._log(f"retention fails: {describe(error)}")
+            self._awake.wait(_DAY)
+
+    def _apply(self) -> None:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        deleted = 0
+        # The newest first: a root must be gone before what it incorporates can go.
+        for inventory in outdated(self._catalogue.inventories(), self._keep, self._days, now):
+            if self._stopping:
+                break
+            try:
+                self._catalogue.delete(inventory)
+                deleted += 1
+            except InUse:
+                continue
+        if deleted:
+            self._log(f"retention: {deleted} inventories were deleted")
+
+
+def outdated(inventories: Sequence[KeptInventory], keep: int, days: int, now: datetime.datetime) -> list[KeptInventory]:
+    """Those that are older than ``days`` or have ``keep`` newer ones of their kind, the newest first.
+
+    ``inventories`` begin with the oldest. What came from elsewhere is not ours to delete. A COMPLETE inventory is not
+    superseded by PARTIAL ones alone.
+    """
+    oldest = utc_time(now - datetime.timedelta(days=days)) if days else ""
+    newer: dict[str, int] = {}
+    complete: set[str] = set()
+    result = []
+    for inventory in reversed(inventories):
+        document = inventory.document
+        if document.get("Origin"):
+            continue
+        kind = json.dumps([document["InventoryLevel"], document["Scope"]], sort_keys=True)
+        is_complete = document["InventoryCompletionStatus"] == terms.COMPLETE
+        superseded = keep and newer.get(kind, 0) >= keep and not (is_complete and kind not in complete)
+        if superseded or document["CreationTime"] < oldest:
+            result.append(inventory)
+        newer[kind] = newer.get(kind, 0) + 1
+        if is_complete:
+            complete.add(kind)
+    return result

@@ -1,0 +1,85 @@
+"""The description of all routes for other programs: OpenAPI 3.1, made from the routes themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ... import __version__
+from ...host import Answer, Request
+from .router import Keys, Route
+
+_TYPES: Mapping[type, str] = {str: "string", dict: "object", list: "array", bool: "boolean", int: "integer", type(None): "null"}
+_QUERY: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "expand": ("whole objects instead of their identifiers", {"type": "boolean"}),
+    "since": ("how many entries to leave out at the beginning", {"type": "integer", "minimum": 0}),
+    "limit": ("how many entries to answer at most", {"type": "integer", "minimum": 0}),
+}
+_ERROR = {
+    "description": "Refused: 400 wrong value, 403 not allowed, 404 unknown, 409 not possible now, 413 too large, 503 not ready",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+}
+_ERROR_SCHEMA = {
+    "type": "object",
+    "properties": {
+        **{name: {"type": "string"} for name in ("HttpError", "Message", "Method", "OrthancError", "Uri", "Details")},
+        **{name: {"type": "integer"} for name in ("HttpStatus", "OrthancStatus")},
+    },
+}
+
+
+class OpenApiRoutes:
+    """``others`` are all routes but the one that this class adds."""
+
+    def __init__(self, others: Sequence[Route]) -> None:
+        self._others = others
+
+    def routes(self) -> list[Route]:
+        return [Route("GET", "/inventories/openapi.json", self.show, "Description of all routes, OpenAPI 3.1")]
+
+    def show(self, request: Request) -> Answer:
+        paths: dict[str, dict[str, Any]] = {}
+        for route in [*self._others, *self.routes()]:
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        return Answer(
+            {
+                "openapi": "3.1.0",
+                "info": {"title": "Inventories of Orthanc", "version": __version__},
+                "paths": paths,
+                "components": {"schemas": {"Error": _ERROR_SCHEMA}},
+            }
+        )
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    schema = {} if route.answers == "application/json" else {"type": "string", "format": "binary"}
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    in_query = [
+        {"name": name, "in": "query", "description": _QUERY[name][0], "schema": _QUERY[name][1]} for name in route.parameters
+    ]
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "parameters": in_path + in_query,
+        "responses": {
+            "200": {"description": "Success", "content": {route.answers: {"schema": schema}}},
+            "default": _ERROR,
+        },
+    }
+    if route.body is not None:
+        operation["requestBody"] = {"content": _body(route.body)}
+    return operation
+
+
+def _body(body: Keys | str) -> dict[str, Any]:
+    if isinstance(body, str):
+        return {body: {"schema": {"type": "string", "format": "binary"}}}
+    properties = {name: _schema(types if isinstance(types, tuple) else (types,)) for name, types in body.items()}
+    return {"application/json": {"schema": {"type": "object", "properties": properties, "additionalProperties": False}}}
+
+
+def _schema(types: tuple[type, ...]) -> dict[str, Any]:
+    return {} if object in types else {"type": [_TYPES[kind] for kind in types]}

@@ -1,0 +1,93 @@
+"""What rejection notes in the archive withdraw, by Orthanc's IDs, and the marks that it puts on records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from ..dicom.records import Attributes, InstanceRecord
+from ..dicom.rejection import rejected_objects, removal
+from ..host import Host, NotFound, identifier_of
+
+# Series in one answer of Orthanc.
+_PAGE = 1000
+
+
+class Rejections:
+    """Holds one entry for each object that is withdrawn: few in any archive."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._reasons: dict[str, str] = {}
+        self._notes: set[str] = set()
+        self._studies: dict[str, list[str]] = {}
+
+    def read(self) -> None:
+        """Reads all rejection notes that the archive holds now.
+
+        Raises:
+            HostError: a note is there and cannot be read; without it no record is sure.
+        """
+        self._reasons, self._notes, self._studies = {}, set(), {}
+        for series in self._series():
+            for instance in self._children(series):
+                self._read_note(instance)
+
+    def _series(self) -> Iterable[str]:
+        """The series of key objects; Orthanc cuts its answers to a limit without a word, so it is asked until none is left."""
+        found: dict[str, None] = {}
+        while True:
+            query = {"Level": "Series", "Query": {"Modality": "KO"}, "Since": len(found), "Limit": _PAGE}
+            answers = [series for series in self._host.post_json("/tools/find", query) if series not in found]
+            if not answers:
+                return found
+            found.update(dict.fromkeys(answers))
+
+    def _children(self, series: str) -> list[str]:
+        try:
+            return self._host.get_json(f"/series/{series}")["Instances"]
+        except NotFound:
+            return []
+
+    def _read_note(self, identifier: str) -> None:
+        try:
+            note = self._host.get_json(f"/instances/{identifier}/simplified-tags")
+        except NotFound:
+            return
+        patient = note.get("PatientID") or ""
+        for rejected in rejected_objects(note):
+            self._notes.add(identifier)
+            study = identifier_of(patient, rejected.study_uid)
+            self._studies.setdefault(study, []).append(f"{rejected.uid} {rejected.reason}")
+            self._reasons[identifier_of(patient, *rejected[:3])] = rejected.reason
+
+    @property
+    def withdrawn(self) -> dict[str, str]:
+        """Orthanc's IDs of the studies of which something is withdrawn, with a digest of what and why."""
+        return {study: hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest() for study, lines in self._studies.items()}
+
+    def study_attributes(self, series: list[dict[str, Any]]) -> Attributes:
+        """The mark of a study that is withdrawn as a whole; the notes themselves do not count. Empty: it is not."""
+        if not self._reasons:
+            return {}
+        others = [entry["Instances"] for entry in series if not self._notes.issuperset(entry["Instances"])]
+        return _mark({self._reason(instances) for instances in others})
+
+    def series_attributes(self, instances: list[str]) -> Attributes:
+        """The mark of a series that is withdrawn as a whole, by the IDs of its instances. Empty: it is not."""
+        return _mark({self._reason(instances)}) if self._reasons else {}
+
+    def mark_instances(self, instances: list[InstanceRecord]) -> None:
+        """Marks those that are withdrawn one by one."""
+        for instance in instances if self._reasons else ():
+            if reason := self._reasons.get(instance.identifier):
+                instance.attributes = {**instance.attributes, **removal(reason)}
+
+    def _reason(self, instances: list[str]) -> str | None:
+        reasons = {self._reasons.get(identifier) for identifier in instances}
+        return None if None in reasons else min(filter(None, reasons), default=None)
+
+
+def _mark(reasons: set[str | None]) -> Attributes:
+    return {} if None in reasons or not reasons else removal(min(filter(None, reasons)))
