@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 
 from ..integration.server import INSTALLATIONS
-from . import encoder, orthanc
+from . import encoder, orthanc, reader
 
 
 def main() -> None:
@@ -11,6 +11,9 @@ def main() -> None:
     rows: list[tuple[str, ...]] = [("Where", "What", "Figure", "To reach"), ("---",) * 4]
     ours, peer = encoder.measure()
     rows.append(("encoder", f"against pydicom, {ours:.1f} and {peer:.0f} µs an instance", f"{peer / ours:.0f} times", "50 or more"))
+    ours, peer = reader.measure()
+    figures = f"against pydicom, {ours:.2f} and {peer:.0f} µs a record"
+    rows.append(("reader", figures, f"{peer / ours:.0f} times", "20 or more"))
     for installation in INSTALLATIONS:
         rows += orthanc.table_rows(installation.name, [orthanc.measure(installation, size) for size in sizes])
     for row in rows:

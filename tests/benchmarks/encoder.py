@@ -21,7 +21,8 @@ STUDIES, SERIES, INSTANCES = 8, 5, 25
 _ENCODER = StudyEncoder("INSTANCE")
 
 
-def _studies() -> list[StudyRecord]:
+def studies() -> list[StudyRecord]:
+    """Records as Orthanc gives them: 8 studies of 5 series of 25 instances."""
     return [
         StudyRecord(
             f"study{study}",
@@ -80,14 +81,14 @@ def _pydicom(studies: list[StudyRecord]) -> bytes:
 
 def measure() -> tuple[float, float]:
     """Microseconds an instance record, of ours and of pydicom: medians of several rounds that alternate."""
-    studies = _studies()
-    assert _ours(studies) == _pydicom(studies)
+    records = studies()
+    assert _ours(records) == _pydicom(records)
     count = STUDIES * SERIES * INSTANCES
 
     def once(encode: Callable[[list[StudyRecord]], bytes], times: int) -> float:
         start = time.perf_counter()
         for _ in range(times):
-            encode(studies)
+            encode(records)
         return (time.perf_counter() - start) / times / count * 1e6
 
     rounds = [(once(_ours, 20), once(_pydicom, 1)) for _ in range(7)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from struct import Struct
 
@@ -21,6 +22,17 @@ _ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})
 # What leads back to the first character set (PS3.5 6.1.2.5.3).
 _DELIMITERS = {0x09, 0x0A, 0x0C, 0x0D, 0x5C}
 _NAME_DELIMITERS = {0x3D, 0x5C, 0x5E}
+# Escape sequences that pydicom leaves in the text, as those of ISO 2022 IR 58: they are no part of it.
+_ESCAPE = re.compile("\x1b[ -/]+[0-~]")
+
+
+def kind(vr: str) -> str:
+    """What values of a VR are: "items", "bytes", "number" or "text"."""
+    if vr == "SQ":
+        return "items"
+    if vr in _BYTES:
+        return "bytes"
+    return "number" if vr in _NUMBERS and vr != "AT" else "text"
 
 
 class UnknownCharacterSet(ValueError):
@@ -66,7 +78,7 @@ def decoded_value(vr: str, content: bytes, character_set: str) -> str | int | fl
 def _text(content: bytes, character_set: str, delimiters: set[int]) -> str:
     encodings = character_sets(character_set)
     if b"\x1b" in content:
-        return decode_bytes(content, encodings, delimiters)
+        return _ESCAPE.sub("", decode_bytes(content, encodings, delimiters))
     return content.decode(encodings[0], "replace")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
-from .decoded_values import UnknownCharacterSet, character_sets, decoded_value
+from .decoded_values import UnknownCharacterSet, character_sets, decoded_value, kind
 from .elements import LONG_FORM
 from .values import FITTING
 
@@ -26,14 +26,16 @@ MAXIMUM_ELEMENTS = 1_000_000
 
 _SHORT_VRS = {
     vr.encode("ascii"): vr
-    for vr in ("AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "TM", "UI", "UL", "US")
+    for vr in "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 }
 _LONG_VRS = {vr.encode("ascii"): vr for vr in LONG_FORM}
 _EXPLICIT = Struct("<HH2sH").unpack_from
 _IMPLICIT = Struct("<HHI").unpack_from
 _LENGTH = Struct("<I").unpack_from
 _ITEM_HEADER = Struct("<4sI").unpack_from
-_ITEM_BYTES = b"\xfe\xff\x00\xe0"
+_ITEM_BYTES, _ITEM_END_BYTES = b"\xfe\xff\x00\xe0", b"\xfe\xff\x0d\xe0"
+# Ends of items and sequences of undefined length: those of one study usually, so that they are not looked for at each level.
+_REMEMBERED = 20_000
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SPECIFIC_CHARACTER_SET = 0x00080005
@@ -63,6 +65,15 @@ def _vr(tag: int) -> str:
 
 
 @lru_cache(maxsize=4096)
+def _kinds(tag: int) -> frozenset[str]:
+    """The kinds of value that the attribute may have; none if the data dictionary does not know it."""
+    try:
+        return frozenset(map(kind, dictionary_VR(tag).split(" or ")))
+    except KeyError:
+        return frozenset()
+
+
+@lru_cache(maxsize=4096)
 def _keyword(tag: int) -> str:
     return keyword_for_tag(tag) or f"{tag:08x}"
 
@@ -70,11 +81,12 @@ def _keyword(tag: int) -> str:
 class EncodedDataSet:
     """A data set in ``buffer``; ``name`` is that of the file, for messages."""
 
-    __slots__ = ("buffer", "name")
+    __slots__ = ("_ends", "buffer", "name")
 
     def __init__(self, buffer: bytes | mmap, name: str) -> None:
         self.buffer = buffer
         self.name = name
+        self._ends: dict[int, tuple[int, int]] = {}
 
     def invalid(self, offset: int, problem: str, clause: str) -> InvalidInventory:
         return InvalidInventory(self.name, offset, problem, clause)
@@ -103,7 +115,7 @@ class EncodedDataSet:
         The same walk as that of ``elements``, with the usual case apart: this is where reading spends its time.
         """
         position, stop, explicit = place
-        buffer, short_vrs = self.buffer, _SHORT_VRS if explicit else {}
+        buffer = self.buffer
         found: dict[int, Element] = {}
         wanted = iter(tags)
         next_wanted = next(wanted)
@@ -111,9 +123,14 @@ class EncodedDataSet:
         usable = len(buffer) - 8
         while position < stop:
             if position <= usable:
-                group, number, code, length = _EXPLICIT(buffer, position)
+                if explicit:
+                    group, number, code, length = _EXPLICIT(buffer, position)
+                    usual = code in _SHORT_VRS
+                else:
+                    group, number, length = _IMPLICIT(buffer, position)
+                    usual = True
                 tag, end = group << 16 | number, position + 8 + length
-                if previous < tag < next_wanted and code in short_vrs and end <= stop and not length & 1:
+                if usual and previous < tag < next_wanted and end <= stop and not length & 1:
                     previous, position = tag, end
                     continue
             tag, vr, start, length, inner = self._header(position, stop, explicit)
@@ -173,6 +190,7 @@ class EncodedDataSet:
         if element is None:
             return ""
         tag, vr, start, stop, _ = element
+        self._check_kind(element)
         if vr == "SQ":
             raise self.invalid(start, f"element {tag:08x} is a sequence", "PS3.6 6")
         if stop - start > MAXIMUM_VALUE:
@@ -209,13 +227,22 @@ class EncodedDataSet:
             elif entry[0] in without and len(stack) == 1:
                 continue
             elif entry[1] == "SQ":
-                items = target[_keyword(entry[0])] = []
+                self._check_kind(entry)
+                items: list[dict[str, Any]] = []
+                target[_keyword(entry[0])] = items
                 stack.append((self.items(entry), items, character_set))
             else:
                 target[_keyword(entry[0])] = self.value(entry, character_set)
                 if entry[0] == _SPECIFIC_CHARACTER_SET:
                     stack[-1] = (walk, target, self._checked_character_set(entry, character_set))
         return result
+
+    def _check_kind(self, element: Element) -> None:
+        """Text must be text, whatever VR a file claims: that is what the callers of a value rely on."""
+        tag, vr, start, *_ = element
+        kinds = _kinds(tag)
+        if kinds and kind(vr) not in kinds:
+            raise self.invalid(start, f"element {tag:08x} cannot have the VR {vr}", "PS3.6 6")
 
     def _checked_character_set(self, element: Element | None, inherited: str) -> str:
         if element is None:
@@ -282,32 +309,44 @@ class EncodedDataSet:
 
     def _end(self, position: int, stop: int, explicit: bool, item: bool) -> tuple[int, int]:
         """Where the item or sequence of undefined length ends whose content begins here, and what follows its delimiter."""
-        # Of each item and sequence that is open: is it an item, and are there VRs in it?
-        opened = [(item, explicit)]
+        if position in self._ends:
+            return self._ends[position]
+        buffer = self.buffer
+        usable = len(buffer) - 8
+        # Of each item and sequence that is open, innermost last: where it begins, is it an item, are there VRs in it?
+        opened = [(position, item, explicit)]
         while True:
-            in_item, explicit = opened[-1]
-            if in_item and self.buffer[position : position + 4] == b"\xfe\xff\x0d\xe0":
-                tag, length = self._item_header(position, stop)
-            elif in_item:
-                _, _, value, length, inner = self._header(position, stop, explicit)
-                if length == _UNDEFINED:
-                    opened.append((False, inner))
+            start, in_item, explicit = opened[-1]
+            if in_item:
+                if explicit and position <= usable:  # the usual case first, for there are many
+                    _, _, code, length = _EXPLICIT(buffer, position)
+                    end = position + 8 + length
+                    if code in _SHORT_VRS and end <= stop and not length & 1:
+                        position = end
+                        continue
+                if buffer[position : position + 4] != _ITEM_END_BYTES:
+                    _, _, value, length, inner = self._header(position, stop, explicit)
                     position = value
-                else:
-                    position = value + length
-                continue
-            else:
-                tag, length = self._item_header(position, stop)
-                if tag == _ITEM_END:
-                    raise self.invalid(position, "an item ends that has not begun", "PS3.5 7.5.1")
-            if tag != _ITEM:
-                opened.pop()
-                if not opened:
-                    return position, position + 8
-                length = 0
-            elif length == _UNDEFINED:
-                opened.append((True, explicit))
-                length = 0
+                    if length == _UNDEFINED:
+                        opened.append((value, False, inner))
+                    else:
+                        position += length
+                    continue
+            tag, length = self._item_header(position, stop)
+            position += 8
+            if tag == _ITEM:
+                if length != _UNDEFINED:
+                    position += length
+                    continue
+                opened.append((position, True, explicit))
                 if len(opened) > 2 * MAXIMUM_DEPTH:
                     raise self.invalid(position, f"sequences are nested deeper than {MAXIMUM_DEPTH}", "limit of this reader")
-            position += 8 + length
+                continue
+            if in_item != (tag == _ITEM_END):
+                raise self.invalid(position - 8, "an item ends that has not begun", "PS3.5 7.5.1")
+            if len(self._ends) >= _REMEMBERED:
+                self._ends.clear()
+            self._ends[start] = position - 8, position
+            opened.pop()
+            if not opened:
+                return position - 8, position

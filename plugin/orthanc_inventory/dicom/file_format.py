@@ -6,10 +6,11 @@ import io
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from mmap import ACCESS_READ, mmap
 from typing import BinaryIO, NamedTuple
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from .decoder import EncodedDataSet, InvalidInventory, Place
@@ -34,7 +35,6 @@ class DicomFile(NamedTuple):
 
     data_set: EncodedDataSet
     place: Place
-    transfer_syntax: str
     sop_class_uid: str
     sop_instance_uid: str
     raw: bytes | mmap
@@ -51,16 +51,16 @@ def read_file(stream: BinaryIO, name: str) -> DicomFile:
     meta = _meta_information(file)
     sop_class, instance, syntax = _identity(file, meta)
     if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        inflated = buffer_of(_inflate(raw, meta[1], name))
+        inflated = _buffer_of(_inflate(raw, meta[1], name))
         data_set = EncodedDataSet(inflated, f"{name} (inflated)")
         place = (0, len(inflated), True)
     elif syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN):
         data_set, place = file, (meta[1], len(raw), syntax == EXPLICIT_VR_LITTLE_ENDIAN)
     else:
-        known = UID(syntax)
+        known = UID(syntax, IGNORE)
         label = f"{known.name} ({syntax})" if known.name != syntax else syntax
         raise file.invalid(meta[0], f"transfer syntax {label} is not read", "PS3.5 A")
-    return DicomFile(data_set, place, syntax, sop_class, instance, raw)
+    return DicomFile(data_set, place, sop_class, instance, raw)
 
 
 def read_meta_information(stream: BinaryIO, name: str) -> tuple[str, ...]:
@@ -97,18 +97,23 @@ def _buffer(stream: BinaryIO) -> bytes | mmap:
         return stream.getvalue()
     # Not what fileno() promises: that of a decompressing stream is the compressed file.
     if not isinstance(getattr(stream, "raw", stream), io.FileIO):
-        return buffer_of(iter(lambda: stream.read(CHUNK), b""))
+        return _buffer_of(iter(lambda: stream.read(CHUNK), b""))
     if os.fstat(stream.fileno()).st_size <= _SMALL:
         return stream.read()
     return mmap(stream.fileno(), 0, access=ACCESS_READ)
 
 
-def buffer_of(chunks: Iterator[bytes | memoryview]) -> bytes | mmap:
-    """Bytes that come in pieces as one buffer: in memory while they are few, otherwise in a file without a name."""
-    with tempfile.TemporaryFile() as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
+def stream_of(chunks: Iterable[bytes | memoryview]) -> BinaryIO:
+    """Bytes that come in pieces as a seekable stream: a file without a name, which vanishes when it is closed."""
+    file = tempfile.TemporaryFile()
+    for chunk in chunks:
+        file.write(chunk)
+    file.seek(0)
+    return file
+
+
+def _buffer_of(chunks: Iterable[bytes]) -> bytes | mmap:
+    with stream_of(chunks) as file:
         return _buffer(file)
 
 

@@ -9,7 +9,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def resolve(uri: str, base: str) -> str:
-    """The URI merged with its base (RFC 3986 5.2), whatever the scheme; as it is if it is absolute or there is no base.
+    """The URI merged with its base (RFC 3986 5.2), whatever the scheme; as it is if it is absolute, or there is
+    no base, or nothing that could be merged.
 
     ``base`` is that of the series item, else of the study item, else of the study end points of the inventory. What in
     it follows the last slash is dropped.
@@ -17,6 +18,9 @@ def resolve(uri: str, base: str) -> str:
     scheme = _SCHEME.match(base)
     if _SCHEME.match(uri) or scheme is None:
         return uri
-    # urljoin merges for the schemes that it knows only.
-    merged = urljoin("http:" + base[scheme.end() :], uri)
+    try:
+        # urljoin merges for the schemes that it knows only.
+        merged = urljoin("http:" + base[scheme.end() :], uri)
+    except ValueError:  # brackets that are no IPv6 address
+        return uri
     return scheme[0] + merged.removeprefix("http:")

@@ -23,7 +23,7 @@ def open_inventory(
     verify: bool = False,
     missing: Callable[[str], None] | None = None,
 ) -> Inventory:
-    """The inventory at ``path``: the file of its root, or a folder or archive (ZIP, TAR, TARGZIP) with its files.
+    """The inventory at ``path``: the file of its root, or a folder or container (ZIP, TAR, GZIP, TARGZIP) with its files.
 
     Incorporated instances are looked for in the same folder by their SOP Instance UID, and where their File Access URI
     leads if that is a path or a file: URI; nothing is fetched over a network. ``uid`` is the SOP Instance UID of the root
@@ -36,10 +36,7 @@ def open_inventory(
     """
     path = Path(path)
     files = None if path.is_dir() else extracted(path, _file_name)
-    if files:
-        folder = Folder(Path(files.name), kept=files)
-    else:
-        folder = Folder(path if path.is_dir() else path.parent)
+    folder = Folder(files, temporary=True) if files else Folder(path if path.is_dir() else path.parent)
     file = folder.path(uid or _only_root(folder, path)) if files or path.is_dir() else path
     root = InventoryFile(open_regular(file), str(file))
     if uid not in ("", root.uid):

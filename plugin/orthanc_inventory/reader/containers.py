@@ -1,4 +1,4 @@
-"""Stored files that lie in a container: ZIP, TAR, GZIP, TARGZIP or BLOB (PS3.3 Table Table C.38.2-2, P.1.2).
+"""Stored files that lie in a container: ZIP, TAR, GZIP, TARGZIP or BLOB (PS3.3 Table C.38.2-2, P.1.2).
 
 What a container says is not trusted: names that lead out of it, links, encryption and bombs are refused.
 """
@@ -18,11 +18,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote
 
 from ..dicom.decoder import InvalidInventory
-from ..dicom.file_format import CHUNK, check_inflated
+from ..dicom.file_format import CHUNK, check_inflated, stream_of
 from ..dicom.terms import PLAIN_FILE
 
 _HEAD = 64 * 1024
@@ -75,8 +75,8 @@ def open_stored_file(
     raise _refused(path, "the Container File Type is unknown", "PS3.3 C.38.2.2.1.2")
 
 
-def extracted(path: Path, name: Callable[[BinaryIO], str]) -> tempfile.TemporaryDirectory[str] | None:
-    """The files of a ZIP, TAR or TARGZIP in a folder, which vanishes with the object; None if ``path`` is none of these.
+def extracted(path: Path, name: Callable[[BinaryIO], str]) -> Path | None:
+    """The files of a ZIP, TAR, GZIP or TARGZIP in a new folder, which the caller deletes; None if ``path`` is none of these.
 
     ``name`` looks at the first 64 KB of a file and gives its name in the folder; empty if it is not wanted. Names from a
     container are not used.
@@ -87,19 +87,22 @@ def extracted(path: Path, name: Callable[[BinaryIO], str]) -> tempfile.Temporary
     walk = _members(path)
     if walk is None:
         return None
-    folder = tempfile.TemporaryDirectory(prefix="inventory-")
-    with _broken_is_told(path):
-        for _, stream in walk:
-            head = stream.read(_HEAD)
-            file_name = name(io.BytesIO(head))
-            if not file_name:
-                continue
-            copy = Path(folder.name, file_name)
-            if copy.exists():
-                raise _refused(path, f"two files are {file_name}", "PS3.3 C.12.1")
-            with open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-                target.write(head)
-                shutil.copyfileobj(stream, target, CHUNK)
+    folder = Path(tempfile.mkdtemp(prefix="inventory-"))
+    try:
+        with _broken_is_told(path):
+            for _, stream in walk:
+                head = stream.read(_HEAD)
+                file_name = name(io.BytesIO(head))
+                if not file_name:
+                    continue
+                if (folder / file_name).exists():
+                    raise _refused(path, f"two files are {file_name}", "PS3.3 C.12.1")
+                with open(os.open(folder / file_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+                    copy.write(head)
+                    shutil.copyfileobj(stream, copy, CHUNK)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
     return folder
 
 
@@ -109,9 +112,11 @@ def _members(path: Path) -> Iterator[tuple[str, BinaryIO]] | None:
         head = stream.read(512)
     if head[:4] in (b"PK\3\4", b"PK\5\6"):
         return _zip_members(path)
-    if head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar":
-        return _tar_members(path)
-    return None
+    if head[:2] == b"\x1f\x8b":
+        with _broken_is_told(path), gzip.open(path) as inflated:
+            head = inflated.read(512)
+        return _tar_members(path) if head[257:262] == b"ustar" else iter([(path.name, open_stored_file(path, "GZIP"))])
+    return _tar_members(path) if head[257:262] == b"ustar" else None
 
 
 def _member(path: Path, container: str, name: str) -> BinaryIO:
@@ -122,7 +127,7 @@ def _member(path: Path, container: str, name: str) -> BinaryIO:
     with _broken_is_told(path):
         for found, stream in walk:
             if found == wanted:
-                return _copy(stream)
+                return stream_of(_chunks(stream))
     raise _refused(path, "there is no member with this Filename in Container", "PS3.3 Table C.38.2-2")
 
 
@@ -152,7 +157,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
         size = os.fstat(file.fileno()).st_size
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        source: IO[bytes] = _Inflated(gzip.GzipFile(fileobj=file), size, str(path)) if compressed else file
+        source: Any = _Inflated(gzip.GzipFile(fileobj=file), size, str(path)) if compressed else file
         with tarfile.open(fileobj=source, mode="r|") as archive:
             for number, entry in enumerate(archive):
                 _check_number(path, number)
@@ -164,16 +169,20 @@ def _tar_members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
                 yield name, archive.extractfile(entry)  # type: ignore[misc]
 
 
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
 class _Inflated:
     """What GZIP holds, as long as it is within the limits: TAR skips over members by reading them."""
 
-    def __init__(self, stream: IO[bytes], compressed: int, name: str) -> None:
+    def __init__(self, stream: _Readable, compressed: int, name: str) -> None:
         self._stream = stream
         self._compressed = compressed
         self._name = name
         self._size = 0
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         data = self._stream.read(size)
         self._size += len(data)
         check_inflated(self._size, self._compressed, self._name)
@@ -183,7 +192,7 @@ class _Inflated:
 def _gzip(path: Path) -> BinaryIO:
     with _broken_is_told(path), open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        return _copy(_Inflated(gzip.GzipFile(fileobj=file), size, str(path)))  # type: ignore[arg-type]
+        return stream_of(_chunks(_Inflated(gzip.GzipFile(fileobj=file), size, str(path))))
 
 
 def _blob(path: Path, offset: int | None, length: int | None) -> BinaryIO:
@@ -193,18 +202,14 @@ def _blob(path: Path, offset: int | None, length: int | None) -> BinaryIO:
         if offset + length > os.fstat(file.fileno()).st_size:
             raise _refused(path, "File Offset and File Length in Container lead out of it", "PS3.3 Table C.38.2-2")
         file.seek(offset)
-        return _copy(file, length)
+        return stream_of(_chunks(file, length))
 
 
-def _copy(stream: BinaryIO, length: int | None = None) -> BinaryIO:
-    """The stream, or that many bytes of it, in a file without a name."""
-    copy = tempfile.TemporaryFile()
-    left = length if length is not None else 1 << 63
-    while left and (chunk := stream.read(min(CHUNK, left))):
-        copy.write(chunk)
-        left -= len(chunk)
-    copy.seek(0)
-    return copy  # type: ignore[return-value]
+def _chunks(stream: _Readable, length: int = 1 << 63) -> Iterator[bytes]:
+    """What is left of the stream, or so many bytes of it."""
+    while length and (chunk := stream.read(min(CHUNK, length))):
+        yield chunk
+        length -= len(chunk)
 
 
 def _checked_name(path: Path, name: str) -> str:

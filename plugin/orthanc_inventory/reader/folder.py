@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,12 +23,13 @@ from .inventory_file import InventoryFile
 class Folder:
     """Gives the inventory instances below a folder as streams. Headers are read when a file is not named after its UID.
 
-    ``kept`` lives as long as this object.
+    A ``temporary`` folder is deleted with this object.
     """
 
-    def __init__(self, folder: Path, kept: object = None) -> None:
+    def __init__(self, folder: Path, temporary: bool = False) -> None:
         self._folder = folder
-        self._kept = kept
+        if temporary:
+            weakref.finalize(self, shutil.rmtree, folder)
         self._paths: dict[str, Path] = {}
         self._unseen = self._inventories()
         self._accesses: dict[str, Mapping[str, Any]] = {}
@@ -89,19 +92,24 @@ class Folder:
         access = self._accesses.get(uid)
         if access is None:
             return None
-        uri = access["FileAccessURI"]
-        here = self._folder.resolve()
-        parts = urlsplit(resolve(uri, here.as_uri() + "/"))
-        path = Path(unquote(parts.path))
-        if parts.scheme != "file" or parts.netloc not in ("", "localhost") or "\0" in str(path):
-            return None
-        if not uri.startswith("file:") and not path.resolve().is_relative_to(here):
-            return None
+        path = self._local_path(access["FileAccessURI"])
         container = access.get("ContainerFileType") or PLAIN_FILE
-        if not path.is_file() or (container == PLAIN_FILE and _inventory_uid(path) != uid):
+        if path is None or (container == PLAIN_FILE and _inventory_uid(path) != uid):
             return None
-        offset, length = (access.get(keyword) for keyword in ("FileOffsetInContainer", "FileLengthInContainer"))
+        places = (access.get(keyword) for keyword in ("FileOffsetInContainer", "FileLengthInContainer"))
+        offset, length = (place if isinstance(place, int) else None for place in places)
         return open_stored_file(path, container, access.get("FilenameInContainer", ""), offset, length)
+
+    def _local_path(self, uri: str) -> Path | None:
+        here = self._folder.resolve()
+        try:
+            parts = urlsplit(resolve(uri, here.as_uri() + "/"))
+            path = Path(unquote(parts.path))
+            if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.is_file():
+                return None
+            return path if uri.startswith("file:") or path.resolve().is_relative_to(here) else None
+        except (OSError, ValueError):  # no URI, or nothing that a path can be
+            return None
 
     def _inventories(self) -> Iterator[tuple[str, Path]]:
         for folder, _, names in os.walk(self._folder):

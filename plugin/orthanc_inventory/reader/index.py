@@ -15,7 +15,8 @@ _SCHEMA = """
 PRAGMA cache_size = -8000;
 CREATE TABLE instance (number INTEGER PRIMARY KEY, uid TEXT UNIQUE);
 CREATE TABLE record (
-  number INTEGER PRIMARY KEY, study TEXT, patient TEXT, moment INTEGER, instance INTEGER, start INTEGER, stop INTEGER, explicit INTEGER
+  number INTEGER PRIMARY KEY, study TEXT, patient TEXT, moment INTEGER,
+  instance INTEGER, start INTEGER, stop INTEGER, explicit INTEGER
 );
 """
 _RECORD = "INSERT INTO record (study, patient, moment, instance, start, stop, explicit) VALUES (?, ?, ?, ?, ?, ?, ?)"

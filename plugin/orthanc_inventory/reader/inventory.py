@@ -130,8 +130,9 @@ class Inventory:
         if len(records) == len(self._places):
             total = sum(records[uid] for _, uid in self._tree)
             if total != self.total_study_records:
-                problem = f"{total} study records in the tree, and not {self.total_study_records} as Total Number of Study Records says"
-                raise self._root.invalid(problem)
+                raise self._root.invalid(
+                    f"{total} study records, and not {self.total_study_records} as Total Number of Study Records says"
+                )
 
     def merged_studies(self, by_uid: bool = False, since: int = 0) -> Iterator[MergedStudy]:
         """Each study (Patient ID and Study Instance UID) once, as the latest of its records tell (PS3.17 YYYY.7.10).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
-from mmap import MADV_DONTNEED, PAGESIZE, mmap
+from mmap import MADV_DONTNEED, mmap
 from typing import Any, BinaryIO
 
 from ..dicom.decoder import MAXIMUM_ELEMENTS, EncodedDataSet, Element, InvalidInventory, Place
@@ -23,7 +23,7 @@ _TIMEZONE_OFFSET, _INVENTORY_LEVEL, _COMPLETION_STATUS = 0x00080201, 0x00080403,
 _STUDY_ACCESS_END_POINTS, _INCORPORATED, _STUDIES = 0x00080421, 0x00080422, 0x00080423
 _STUDY_RECORDS, _TOTAL_STUDY_RECORDS = 0x00080427, 0x00080428
 _REFERENCED_SOP_CLASS_UID, _REFERENCED_SOP_INSTANCE_UID = 0x00081150, 0x00081155
-# What has been walked past is given back in steps of this many bytes.
+# What has been walked past is given back after this many bytes.
 _STEP = 16 * 1024 * 1024
 
 
@@ -60,10 +60,10 @@ class InventoryFile:
         path = getattr(stream, "name", None)
         with stream:
             file = read_file(stream, str(path) if isinstance(path, (str, os.PathLike)) else name)
-        self.transfer_syntax = file.transfer_syntax
         self.raw = file.raw
         self._data_set = data_set = file.data_set
         self._place = file.place
+        self._released = 0
         self._elements: dict[int, Element] = {}
         for element in data_set.elements(file.place):
             self._elements[element[0]] = element
@@ -74,10 +74,10 @@ class InventoryFile:
             raise data_set.invalid(file.place[0], "the SOP class is not Inventory Storage", "PS3.3 A.88")
         if (sop_class, self.uid) != (file.sop_class_uid, file.sop_instance_uid):
             raise data_set.invalid(file.place[0], "the File Meta Information names another object", "PS3.10 7.1")
-        self.level = self._required(_INVENTORY_LEVEL, "Inventory Level")
+        self.level: str = self._required(_INVENTORY_LEVEL, "Inventory Level")
         if self.level not in LEVELS:
             raise data_set.invalid(file.place[0], f"Inventory Level is not {', '.join(LEVELS)}", "PS3.3 C.38.1")
-        self.completion_status = self._required(_COMPLETION_STATUS, "Inventory Completion Status")
+        self.completion_status: str = self._required(_COMPLETION_STATUS, "Inventory Completion Status")
         self.study_records = self._count(_STUDY_RECORDS, "Number of Study Records in Instance")
         self.total_study_records = self._count(_TOTAL_STUDY_RECORDS, "Total Number of Study Records")
         self._character_set = data_set.character_set(file.place, "")
@@ -119,14 +119,8 @@ class InventoryFile:
             InvalidInventory: at the end, if their number is not what the instance says.
         """
         count = 0
-        released = 0
-        buffer = self._data_set.buffer
         for place in self._data_set.items(self._elements.get(_STUDIES)):
             count += 1
-            if place[0] - released > _STEP and isinstance(buffer, mmap):
-                # The pages stay with the system, which may need the memory.
-                buffer.madvise(MADV_DONTNEED, 0, place[0] // PAGESIZE * PAGESIZE)
-                released = place[0]
             yield self.study(place)
         if count != self.study_records:
             problem = f"{count} study records, and not {self.study_records} as Number of Study Records in Instance says"
@@ -134,6 +128,10 @@ class InventoryFile:
 
     def study(self, place: Place) -> Study:
         """The study record that lies there."""
+        buffer = self._data_set.buffer
+        if isinstance(buffer, mmap) and abs(place[0] - self._released) > _STEP:
+            buffer.madvise(MADV_DONTNEED)  # the pages stay with the system, which may need the memory
+            self._released = place[0]
         return Study(self._data_set, place, self.context)
 
     def invalid(self, problem: str, clause: str = "PS3.3 C.38.1") -> InvalidInventory:
@@ -145,7 +143,7 @@ class InventoryFile:
         base_uri = ""
         for place in self._data_set.items(self._elements.get(_STUDY_ACCESS_END_POINTS)):
             base_uri = self._data_set.decode(place, self._character_set).get("StoredInstanceBaseURI", "")
-        return Context(self.uid, self.transfer_syntax, self._character_set, timezone, base_uri)
+        return Context(self.uid, self._character_set, timezone, base_uri)
 
     def _uid(self, tag: int) -> str:
         return self._data_set.uid(self._elements.get(tag), tag, self._place)

@@ -9,7 +9,7 @@ from .records import Series, Study
 
 
 class MergedStudy:
-    """One study; ``records`` are those that tell of it, the latest first: more than one where its series are split over them."""
+    """One study; ``records`` tell of it, the latest first: more than one where its series are split over them."""
 
     __slots__ = ("records",)
 

@@ -14,6 +14,7 @@ from ..dicom.decoder import EncodedDataSet, Element, InvalidInventory, Place
 from ..dicom.elements import item_header
 from ..dicom.instants import microseconds
 from ..dicom.recoding import json_object
+from ..dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from ..dicom.uris import resolve
 
 _SERIES, _INSTANCES = 0x00080424, 0x00080425
@@ -22,23 +23,25 @@ _STORED_INSTANCE_BASE_URI, _ITEM_INVENTORY_DATE_TIME, _PATIENT_ID = 0x00080407, 
 _FILE_ACCESS_SEQUENCE = 0x0008041A
 
 # How an instance item begins nearly always: SOP Class UID and SOP Instance UID. One match is much faster than two elements.
-_HEAD = re.compile(
-    rb"\x08\0\x16\0UI(.)\0[0-9.]++\0?\x08\0\x18\0UI(.)\0([0-9](?:[0-9.]{0,62}[0-9])?)\0?", re.DOTALL
-).match
+_EXPLICIT_HEAD, _IMPLICIT_HEAD = (
+    re.compile(
+        rb"\x08\0\x16\0%b[0-9.]++\0?\x08\0\x18\0%b([0-9](?:[0-9.]{0,62}[0-9])?)\0?" % (length, length), re.DOTALL
+    ).match
+    for length in (rb"UI(.)\0", rb"(.)\0\0\0")
+)
 
 
 class Context(NamedTuple):
-    """What a file tells of all its records: UID, transfer syntax, character set, offset from UTC ("" if unknown), base URI."""
+    """What a file tells of all its records: UID, character set, offset from UTC ("" if it tells none), base URI."""
 
     inventory_uid: str
-    transfer_syntax: str
     character_set: str
     timezone: str
     base_uri: str
 
 
 class EncodedItem(NamedTuple):
-    """An item with its header, and how its content is to be read."""
+    """An item with its header, the transfer syntax of what is in it, and the character set in force around it."""
 
     content: bytes
     transfer_syntax: str
@@ -48,20 +51,14 @@ class EncodedItem(NamedTuple):
 class _Record:
     """``attributes`` has what stands in the item itself, not the records below it."""
 
-    __slots__ = ("_data_set", "_above", "_found", "place")
-    # Where the records below and the UID stand, ascending.
-    _BELOW: int
-    _UID: int
+    __slots__ = ("_above", "_data_set", "place")
+    # The sequence of the records below; nothing has the tag 0.
+    _BELOW = 0
 
     def __init__(self, data_set: EncodedDataSet, place: Place, above: Any) -> None:
         self._data_set = data_set
         self._above = above
-        self._found: dict[int, Element] | None = None
         self.place = place
-
-    @property
-    def uid(self) -> str:
-        return self._data_set.uid(self._element(self._UID), self._UID, self.place)
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -84,38 +81,50 @@ class _Record:
         """The Specific Character Set in force: that of the item, or of what is above."""
         return self._data_set.character_set(self.place, self._above.character_set)
 
-    def value(self, tag: int) -> Any:
-        """One value, without decoding the others; empty text if there is none."""
-        element = self._data_set.find(self.place, tag)
-        return self._data_set.value(element, self.character_set if element else "")
-
     @property
     def base_uri(self) -> str:
         """The nearest Stored Instance Base URI (PS3.3 C.38.1.2.6); empty if there is none."""
-        return self.value(_STORED_INSTANCE_BASE_URI) or self._above.base_uri
+        return self.value(_STORED_INSTANCE_BASE_URI) or str(self._above.base_uri)
 
-    def _element(self, tag: int) -> Element | None:
-        """The UID or the records below: both are found in one go."""
-        if self._found is None:
-            self._found = self._data_set.pick(self.place, (self._BELOW, self._UID))
-        return self._found.get(tag)
+    def value(self, tag: int) -> str:
+        """One value as text, without decoding the others; empty if there is none."""
+        element = self._data_set.find(self.place, tag)
+        return str(self._data_set.value(element, self.character_set)) if element else ""
+
+
+class _Branch(_Record):
+    """A record with records below it. Where these and the UID stand is looked for once, in one go."""
+
+    __slots__ = ("_found",)
+    _UID: int
+
+    def __init__(self, data_set: EncodedDataSet, place: Place, above: Any) -> None:
+        super().__init__(data_set, place, above)
+        self._found: dict[int, Element] | None = None
+
+    @property
+    def uid(self) -> str:
+        return self._data_set.uid(self._element(self._UID), self._UID, self.place)
 
     def _below(self) -> Iterator[Place]:
         return self._data_set.items(self._element(self._BELOW))
 
+    def _element(self, tag: int) -> Element | None:
+        if self._found is None:
+            self._found = self._data_set.pick(self.place, (self._BELOW, self._UID))
+        return self._found.get(tag)
+
 
 class Instance(_Record):
     __slots__ = ("uid",)
-    # Nothing stands below an instance, and nothing has this tag.
-    _BELOW = 0
 
     def __init__(self, data_set: EncodedDataSet, place: Place, series: "Series") -> None:
         self._data_set = data_set
         self.place = place
         self._above = series
         start, stop, explicit = place
-        head = _HEAD(data_set.buffer, start)
-        if head and explicit:
+        head = (_EXPLICIT_HEAD if explicit else _IMPLICIT_HEAD)(data_set.buffer, start)
+        if head:
             class_length, length, uid = head.groups()
             if start + 16 + class_length[0] + length[0] == head.end() <= stop and b".." not in uid:
                 self.uid = uid.decode("ascii")
@@ -124,7 +133,8 @@ class Instance(_Record):
 
     @property
     def series(self) -> "Series":
-        return self._above
+        above: Series = self._above
+        return above
 
     def values(self, tags: Container[int], file_tags: Container[int]) -> dict[int, Any]:
         """Values by tag in one pass; what is not there is left out.
@@ -156,14 +166,15 @@ class Instance(_Record):
             yield access
 
 
-class Series(_Record):
+class Series(_Branch):
     __slots__ = ()
     _UID = _SERIES_INSTANCE_UID
     _BELOW = _INSTANCES
 
     @property
     def study(self) -> "Study":
-        return self._above
+        above: Study = self._above
+        return above
 
     def instances(self) -> Iterator[Instance]:
         data_set = self._data_set
@@ -171,7 +182,7 @@ class Series(_Record):
             yield Instance(data_set, place, self)
 
 
-class Study(_Record):
+class Study(_Branch):
     __slots__ = ()
     _UID = _STUDY_INSTANCE_UID
     _BELOW = _SERIES
@@ -183,7 +194,7 @@ class Study(_Record):
     @property
     def inventory_uid(self) -> str:
         """The SOP Instance UID of the inventory instance that holds the record."""
-        return self._above.inventory_uid
+        return str(self._above.inventory_uid)
 
     @property
     def moment(self) -> int:
@@ -198,9 +209,10 @@ class Study(_Record):
     @property
     def encoded(self) -> EncodedItem:
         """The whole item with a header of its own: what a new inventory in the same syntax and character set takes over."""
-        start, stop, _ = self.place
+        start, stop, explicit = self.place
         content = self._data_set.buffer[start:stop]
-        return EncodedItem(item_header(len(content)) + content, self._above.transfer_syntax, self._above.character_set)
+        syntax = EXPLICIT_VR_LITTLE_ENDIAN if explicit else IMPLICIT_VR_LITTLE_ENDIAN
+        return EncodedItem(item_header(len(content)) + content, syntax, self._above.character_set)
 
     def series(self) -> Iterator[Series]:
         data_set = self._data_set
