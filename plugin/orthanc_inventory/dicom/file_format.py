@@ -35,6 +35,7 @@ class DicomFile(NamedTuple):
 
     data_set: EncodedDataSet
     place: Place
+    transfer_syntax: str
     sop_class_uid: str
     sop_instance_uid: str
     raw: bytes | mmap
@@ -60,7 +61,7 @@ def read_file(stream: BinaryIO, name: str) -> DicomFile:
         known = UID(syntax, IGNORE)
         label = f"{known.name} ({syntax})" if known.name != syntax else syntax
         raise file.invalid(meta[0], f"transfer syntax {label} is not read", "PS3.5 A")
-    return DicomFile(data_set, place, sop_class, instance, raw)
+    return DicomFile(data_set, place, syntax, sop_class, instance, raw)
 
 
 def read_meta_information(stream: BinaryIO, name: str) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class InventoryFile:
         path = getattr(stream, "name", None)
         with stream:
             file = read_file(stream, str(path) if isinstance(path, (str, os.PathLike)) else name)
+        self.transfer_syntax = file.transfer_syntax
         self.raw = file.raw
         self._data_set = data_set = file.data_set
         self._place = file.place
