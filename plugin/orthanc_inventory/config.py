@@ -127,14 +127,6 @@ def _is_hours(value: Any) -> bool:
     return all(match and match[1] != match[2] for match in matches)
 
 
-def _is_scope(value: Any) -> bool:
-    try:
-        Scope.parse(value)
-    except InvalidScope:
-        return False
-    return True
-
-
 # Design section 7. A schedule without a name cannot be started by hand, so a name is the only key without a default.
 SCHEDULE_KEYS: Mapping[str, Key] = {
     "Name": _pattern("", r"[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits, dots, hyphens or underscores"),
@@ -143,7 +135,7 @@ SCHEDULE_KEYS: Mapping[str, Key] = {
     "Hours": Key(["0-24"], _is_hours, 'a list of hours such as ["1-5"]'),
     "Every": _pattern("1d", r"[1-9][0-9]{0,4}[hdw]", 'an interval such as "12h", "1d" or "1w"'),
     "Level": _choice("INSTANCE", *LEVELS),
-    "Scope": Key({}, _is_scope, "an object of keywords and matching values"),
+    "Scope": Key({}, lambda value: isinstance(value, dict), "an object of keywords and matching values"),
     "Keep": _integer(0, 0, 1_000_000),
 }
 
@@ -168,6 +160,10 @@ def read_configuration(configuration: Mapping[str, Any]) -> dict[str, Any]:
         if filled["Name"] in names:
             raise InvalidConfiguration(f"{path}.Name stands twice; allowed: a name that no other schedule has")
         names.add(filled["Name"])
+        try:
+            Scope.parse(filled["Scope"])
+        except InvalidScope as error:
+            raise InvalidConfiguration(f"{path}.{error}") from None
     return result
 
 

@@ -19,8 +19,10 @@ from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
 from .production.changes import Changes
 from .production.imports import Imports
+from .production.increment import Increment
+from .production.instance_writer import Settings
 from .production.journal import Journal
-from .production.producer import Producer, Settings
+from .production.producer import Producer
 from .production.retention import Retention
 from .production.runs import Runs
 from .production.state_directory import StateDirectory, StateDirectoryError
@@ -29,6 +31,7 @@ from .services.metrics import observe
 from .services.rest.imports import ImportRoutes
 from .services.rest.inventories import InventoryRoutes
 from .services.rest.openapi import OpenApiRoutes
+from .services.rest.preview import PreviewRoutes, scope_reader
 from .services.rest.router import Router
 from .services.rest.status import StatusRoutes
 from .services.rest.studies import StudyRoutes
@@ -40,6 +43,8 @@ from .sources.index import IndexSource
 from .sources.index_state import IndexState
 from .sources.objects import Objects
 from .sources.originals import Originals
+from .sources.query import IndexQuery
+from .sources.rejections import Rejections
 from .sources.walk import Walk
 from .stores import Store
 from .stores.directory import DirectoryStore
@@ -67,6 +72,7 @@ class Plugin:
         self._host = host
         self._unavailable = "Orthanc is starting, try again"
         self._router: Router | None = None
+        self._previews: PreviewRoutes | None = None
         self._runs: Runs | None = None
         self._changes: Changes | None = None
         self._retention: Retention | None = None
@@ -121,13 +127,13 @@ class Plugin:
         self._journal = journal = Journal(self._state_directory.journal)
         # Several Orthancs can work on the index that such a plugin keeps.
         alone = not system.get("DatabaseBackendPlugin")
-        self._changes = Changes(self._state_directory.changes, IndexState(host), alone)
-        self._changes.start()
+        self._changes = changes = Changes(self._state_directory.changes, IndexState(host), alone)
+        changes.start()
         directory = DirectoryStore(self._state_directory.instances)
         stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
         sources = {detail: _source(host, configuration, system, detail) for detail in DETAILS}
-        source = sources["Index"]
+        source = sources[configuration["Detail"]]
         settings = _settings(configuration, system)
         catalogue = Catalogue(journal, stores)
 
@@ -135,7 +141,12 @@ class Plugin:
             observe(host.set_metric, runs, journal)
 
         def make_producer(transaction: Transaction, interrupted: threading.Event) -> Producer:
-            return Producer(transaction, sources[transaction.detail], store, journal, settings, interrupted, host.log, measure)
+            source = sources[transaction.detail]
+            base = catalogue.inventory(transaction.base) if transaction.base else None
+            increment = Increment(base, catalogue, journal, changes, source, host.log) if base else None
+            return Producer(
+                transaction, source, store, journal, changes, increment, settings, interrupted, host.log, measure
+            )
 
         retention = Retention(catalogue, configuration["Retention"]["Keep"], configuration["Retention"]["Days"], host.log)
         runs = Runs(
@@ -144,9 +155,12 @@ class Plugin:
         )
         self._runs, self._retention = runs, retention
         catalogue.finish_deletions()
+        read_scope = scope_reader(sources, configuration["Timezone"])
+        self._previews = previews = PreviewRoutes(sources, read_scope, configuration["Detail"])
         facts = _facts(host, configuration, system, source)
         routes = [
-            *TransactionRoutes(runs, journal, configuration["Level"], configuration["Detail"]).routes(),
+            *TransactionRoutes(runs, journal, catalogue, read_scope, configuration).routes(),
+            *previews.routes(),
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
             *StudyRoutes(catalogue).routes(),
@@ -162,6 +176,8 @@ class Plugin:
     def _stop(self) -> None:
         """Waits for the run, as Orthanc's API works only until this returns."""
         self._router = None
+        if self._previews is not None:
+            self._previews.stop()
         if self._runs is not None:
             self._runs.stop()
         if self._retention is not None:
@@ -172,7 +188,7 @@ class Plugin:
             self._journal.close()
         if self._state_directory is not None:
             self._state_directory.close()
-        self._runs = self._retention = self._changes = self._journal = self._state_directory = None
+        self._previews = self._runs = self._retention = self._changes = self._journal = self._state_directory = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:
@@ -186,12 +202,14 @@ def _state_directory(host: Host, configured: str) -> Path:
 
 def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
     """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
-    details = Details(host) if detail == "Files" else None
-    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"], details)
+    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
     extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
     strategy = Find(host, objects) if extended else Walk(host, objects)
+    details = Details(host) if detail == "Files" else None
     originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
-    return IndexSource(host, strategy, PSEUDO_PATIENT, _study_access(configuration, system), originals, details)
+    query = IndexQuery(host, system, files=detail == "Files")
+    access = _study_access(configuration, system)
+    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, originals, Rejections(host), details)
 
 
 def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:
@@ -218,7 +236,6 @@ def _settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Se
     return Settings(
         store=configuration["StoreIn"],
         records_per_instance=configuration["MaxRecordsPerInstance"],
-        identifying=configuration["PatientIdentifiers"],
         throttle=configuration["ThrottleDelay"] / 1000,
         timezone=configuration["Timezone"],
         attributes=attributes,
@@ -238,6 +255,7 @@ def _facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, An
         },
         "StoreIn": configuration["StoreIn"],
         "Level": configuration["Level"],
+        "Detail": configuration["Detail"],
         "Dimse": {"Running": False},
         "Schedules": [],
     }

@@ -75,6 +75,15 @@ def measure(installation: Installation, instances: int) -> Measurement:
     )
 
 
+def measure_detail(installation: Installation, instances: int) -> tuple[float, float]:
+    """Instances a second of a run with Detail Files, and the ratio of that to a run with Detail Index."""
+    archive.fill(installation, instances)
+    with _server(installation, instances, "Directory") as server:
+        _run(server, instances)  # warms up
+        rounds = [(_run(server, instances)[0], _run(server, instances, detail="Files")[0]) for _ in range(3)]
+    return instances / median(files for _, files in rounds), median(index / files for index, files in rounds)
+
+
 @contextmanager
 def _server(installation: Installation, instances: int, store: str) -> Iterator[Server]:
     folder = archive.folder(installation, instances)
@@ -95,7 +104,7 @@ def _raw_read(server: Server, instances: int, way: str = "read") -> float:
     return answer["Seconds"]
 
 
-def _run(server: Server, instances: int, keep: bool = False) -> tuple[float, int]:
+def _run(server: Server, instances: int, keep: bool = False, detail: str = "Index") -> tuple[float, int]:
     """Seconds that it took, and bytes by which Orthanc grew."""
     process = Path(f"/proc/{server.process_id}")
     (process / "clear_refs").write_text("5")  # forgets the peak
@@ -103,7 +112,8 @@ def _run(server: Server, instances: int, keep: bool = False) -> tuple[float, int
     with requests.Session() as session:
         session.get(f"{server.url}/system")  # to connect takes its time as well
         start = time.perf_counter()
-        transaction = session.post(f"{server.url}/inventories", json={"Synchronous": True}, timeout=600).json()
+        body = {"Synchronous": True, "Detail": detail}
+        transaction = session.post(f"{server.url}/inventories", json=body, timeout=600).json()
         seconds = time.perf_counter() - start
     assert transaction["State"] == "Success" and transaction["Instances"] == instances, transaction
     memory = _status(process, "VmHWM") - before

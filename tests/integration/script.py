@@ -14,6 +14,7 @@ from orthanc_inventory.production.journal import Journal
 from orthanc_inventory.production.producer import Producer
 from orthanc_inventory.sources.find import Find
 from orthanc_inventory.sources.index import IndexSource
+from orthanc_inventory.sources.objects import Objects
 from orthanc_inventory.sources.walk import Walk
 from orthanc_inventory.stores.directory import DirectoryStore
 from orthanc_inventory.stores.orthanc import OrthancStore

@@ -21,8 +21,9 @@ from pydicom.uid import (
 
 from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY
 from orthanc_inventory.dicom.macros import ANY, Attribute
+from orthanc_inventory.dicom.terms import LEVELS
 
-from . import archive
+from . import archive, script
 from .server import Server
 from .test_records import check_with_dcmtk
 
@@ -42,7 +43,9 @@ def code(value: str = "121181", meaning: str = "Befund: Schädel", **more: Any) 
 
 REQUEST = {
     "AccessionNumber": "ACC-1", "StudyInstanceUID": archive.uid(9, 9), "RequestedProcedureID": "RP1",
-    "IssuerOfAccessionNumberSequence": [data_set(LocalNamespaceEntityID="RIS", UniversalEntityID="1.2.3", UniversalEntityIDType="ISO")],
+    "IssuerOfAccessionNumberSequence": [
+        data_set(LocalNamespaceEntityID="RIS", UniversalEntityID="1.2.3", UniversalEntityIDType="ISO"),
+    ],
     "RequestedProcedureDescription": "Kopf nativ", "RequestedProcedureCodeSequence": [code("P1", "CT Kopf")],
     "ReferencedStudySequence": [data_set(ReferencedSOPClassUID="1.2.840.10008.3.1.2.3.1", ReferencedSOPInstanceUID="1.2.3.4")],
     "ReasonForTheRequestedProcedure": "Kontrolle",
@@ -59,7 +62,8 @@ ISSUER = data_set(
 )
 STUDY_VALUES: dict[str, Any] = {
     "ProcedureCodeSequence": [code(EquivalentCodeSequence=[code("E1", "gleich")]), code("2", "zweiter")],
-    "NameOfPhysiciansReadingStudy": ["Weiß^Eva", "Šimek^Jan"], "PhysiciansReadingStudyIdentificationSequence": [PERSON, PERSON],
+    "NameOfPhysiciansReadingStudy": ["Weiß^Eva", "Šimek^Jan"],
+    "PhysiciansReadingStudyIdentificationSequence": [PERSON, PERSON],
     "ConsultingPhysicianName": ["Berger^Ida"], "ConsultingPhysicianIdentificationSequence": [PERSON],
     "PhysiciansOfRecord": ["Record^One"], "PhysiciansOfRecordIdentificationSequence": [PERSON],
     "ReferringPhysicianIdentificationSequence": [PERSON],
@@ -91,8 +95,9 @@ REGIONS = [code("T-D1100", "Head")]
 
 def sr() -> Dataset:
     return archive.dataset(
-        1, 1, 1, 1, **STUDY_VALUES, **SERIES_VALUES, SOPClassUID=BasicTextSRStorage, Modality="SR", AnatomicRegionSequence=REGIONS,
-        ContentDate="20240131", ContentTime="101530.123", TimezoneOffsetFromUTC="+0100", ObservationDateTime="20240131101530+0100",
+        1, 1, 1, 1, **STUDY_VALUES, **SERIES_VALUES, SOPClassUID=BasicTextSRStorage, Modality="SR",
+        AnatomicRegionSequence=REGIONS, ContentDate="20240131", ContentTime="101530.123",
+        TimezoneOffsetFromUTC="+0100", ObservationDateTime="20240131101530+0100",
         ConceptNameCodeSequence=[data_set(LongCodeValue="L" * 400, CodingSchemeDesignator="99TEST", CodeMeaning="Bericht")],
         ContentTemplateSequence=[data_set(MappingResource="DCMR", TemplateIdentifier="2000")],
         ReferencedRequestSequence=[
@@ -124,9 +129,13 @@ def slide() -> Dataset:
 
 
 def enhanced() -> Dataset:
-    frame = data_set(FrameContentSequence=[data_set(FrameReferenceDateTime="20240131")], PixelMeasuresSequence=[data_set(PixelSpacing=["1", "1"])])
+    frame = data_set(
+        FrameContentSequence=[data_set(FrameReferenceDateTime="20240131")],
+        PixelMeasuresSequence=[data_set(PixelSpacing=["1", "1"])],
+    )
     return archive.dataset(
-        1, 4, 1, 1, SOPClassUID=EnhancedCTImageStorage, Modality="CT", Rows=4, Columns=4, BitsAllocated=16, NumberOfFrames="500",
+        1, 4, 1, 1, SOPClassUID=EnhancedCTImageStorage, Modality="CT", Rows=4, Columns=4, BitsAllocated=16,
+        NumberOfFrames="500",
         PerFrameFunctionalGroupsSequence=[copy.deepcopy(frame) for _ in range(500)], SamplesPerPixel=1, PixelRepresentation=0,
         BitsStored=16, HighBit=15, PhotometricInterpretation="MONOCHROME2", PixelData=bytes(500 * 32),
     )
@@ -140,8 +149,8 @@ def modified() -> Dataset:
                 SourceOfPreviousValues="Modality", AttributeModificationDateTime="20240131101530+0100", ModifyingSystem="PACS",
                 ReasonForTheAttributeModification="COERCE",
                 ModifiedAttributesSequence=[
-                    data_set(PatientName="Früher^Anna", SeriesDescription="old series", InstanceNumber="7", ImageComments="was this",
-                             AccessionNumber="", ProcedureCodeSequence=[code()]),
+                    data_set(PatientName="Früher^Anna", SeriesDescription="old series", InstanceNumber="7",
+                             ImageComments="was this", AccessionNumber="", ProcedureCodeSequence=[code()]),
                 ],
             )
         ],
@@ -187,8 +196,8 @@ def records(server: Server, **body: Any) -> dict[str, tuple[Dataset, Dataset, Da
 
 # What the archive says, not the object.
 _OF_THE_ARCHIVE = {
-    "InventoriedSeriesSequence", "InventoriedInstancesSequence", "FileAccessSequence", "InstanceAvailability", "RetrieveAETitle",
-    "ItemInventoryDateTime", "StudyUpdateDateTime", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances",
+    "InventoriedSeriesSequence", "InventoriedInstancesSequence", "FileAccessSequence", "InstanceAvailability",
+    "RetrieveAETitle", "ItemInventoryDateTime", "StudyUpdateDateTime", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances",
     "ModalitiesInStudy", "AnatomicRegionsInStudyCodeSequence",
 }
 
@@ -208,7 +217,8 @@ def plain(data: Dataset, wanted: Callable[[str], bool] = bool) -> dict[str, Any]
             result[element.keyword] = [plain(item) for item in element.value]
         else:
             values = [] if element.is_empty else list(element.value) if element.VM > 1 else [element.value]
-            result[element.keyword] = [float(value) if element.VR in ("IS", "DS", "US", "FD") else str(value) for value in values]
+            kind = float if element.VR in ("IS", "DS", "US", "FD") else str
+            result[element.keyword] = list(map(kind, values))
     return result
 
 
@@ -231,8 +241,10 @@ def test_records_hold_what_the_header_says(detailed: Server, kind: str) -> None:
 def test_regions_of_a_study_are_those_of_its_series(server: Server) -> None:
     regions = [code("T-D1100", "Head"), code("T-D3000", "Chest")]
     server.store(
-        archive.file(1, 1, 1, 1, AnatomicRegionSequence=regions[:1]), archive.file(1, 1, 2, 1, AnatomicRegionSequence=regions[1:]),
-        archive.file(1, 1, 3, 1, AnatomicRegionSequence=regions[:1]), archive.file(1, 1, 4, 1),
+        archive.file(1, 1, 1, 1, AnatomicRegionSequence=regions[:1]),
+        archive.file(1, 1, 2, 1, AnatomicRegionSequence=regions[1:]),
+        archive.file(1, 1, 3, 1, AnatomicRegionSequence=regions[:1]),
+        archive.file(1, 1, 4, 1),
     )
     for level in ("STUDY", "INSTANCE"):
         (study,) = server.studies(server.make(**FILES, Level=level))
@@ -346,7 +358,8 @@ def test_what_was_anonymised_does_not_tell_of_whom(server: Server) -> None:
 
 
 def test_the_index_wins_where_objects_disagree(server: Server) -> None:
-    server.store(archive.file(1, 1, 1, 1), *(archive.file(1, 1, number, 1, StudyDescription="Other", PatientName="X") for number in range(2, 6)))
+    server.store(archive.file(1, 1, 1, 1))
+    server.store(*(archive.file(1, 1, number, 1, StudyDescription="Other", PatientName="X") for number in range(2, 6)))
     (study,) = server.studies(server.make(**FILES))
     assert (study.StudyDescription, str(study.PatientName)) == ("Thorax", "Family1^Given")
 
@@ -369,6 +382,39 @@ def test_a_header_that_cannot_be_read_is_counted_and_its_record_is_true(server: 
         for instance in series.InventoriedInstancesSequence
     }
     assert rows == {archive.uid(1, 1, 1, 1): 512, archive.uid(1, 1, 1, 2): 512, archive.uid(2, 1, 1, 1): None}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_object_that_is_deleted_before_its_header_is_read_is_out(make_server: Callable[..., Server], level: str) -> None:
+    text = """
+from orthanc_inventory.sources.headers import Headers
+def delete(self, identifier):
+    orthanc.RestApiDelete("/instances/" + identifier)
+at(Headers, "read", [1], delete)
+"""
+    server = make_server()
+    server.configuration["PythonScript"] = str(script.write(server.folder, text))
+    server.start()
+    server.store(archive.file(1, 1, 1, 1, Rows=512), archive.file(1, 1, 1, 2, Rows=512))
+    summary = server.make(**FILES, Level=level)
+    (study,) = server.studies(summary)
+    assert study.NumberOfStudyRelatedInstances == 1
+    assert server.transaction(summary["TransactionUID"])["UnreadHeaders"] == 0
+
+
+def test_headers_of_kept_inventories_are_not_read(make_server: Callable[..., Server]) -> None:
+    text = """
+from orthanc_inventory.sources.headers import Headers
+at(Headers, "read", always, lambda self, identifier: open(folder + "/read", "a").write(identifier + "\\n"))
+"""
+    server = make_server()
+    server.configuration["PythonScript"] = str(script.write(server.folder, text))
+    server.start()
+    (identifier,) = server.store(archive.file(1, 1))
+    for _ in range(2):
+        server.make(**FILES)
+    assert len(server.get("/instances")) == 3
+    assert (server.folder / "read").read_text().split() == [identifier, identifier]
 
 
 def test_odd_values_are_brought_into_form_or_left_out(server: Server) -> None:
@@ -406,7 +452,10 @@ def test_identifiers_can_be_left_out_of_details_too(make_server: Callable[..., S
     summary = server.make()
     assert summary["Detail"] == "Files"
     file = server.request("GET", f"/inventories/{summary['SOPInstanceUID']}/file").content
-    words = ("Müller", "Straße", "Weiß", "Klinik", "OTHER-1", "Früher", "ACC-1", "RP1", "PO1", "S-1", "Block", "Lunge", "Kopf", "was this")
+    words = (
+        "Müller", "Straße", "Weiß", "Klinik", "OTHER-1", "Früher", "ACC-1", "RP1", "PO1", "S-1", "Block", "Lunge", "Kopf",
+        "was this", "LUNG",
+    )
     assert not [word for word in words if word.encode() in file]
     assert b"Bericht" in file  # the title of a report is no name
 
@@ -420,6 +469,8 @@ def test_detail_is_a_key_of_the_configuration_and_of_the_request(make_server: Ca
         instance = study.InventoriedSeriesSequence[0].InventoriedInstancesSequence[0]
         assert ("Rows" in instance) == (wanted == "Files") and summary["Detail"] == wanted
         assert server.transaction(summary["TransactionUID"])["Detail"] == wanted
+    status = server.get("/inventories/status")
+    assert status["Detail"] == "Files" and "headers by" in status["Source"]
     message = server.error("POST", "/inventories", 400, json={"Detail": "Pixels"})
     assert message == "Detail must be one of Index, Files"
 
@@ -457,7 +508,10 @@ def test_sequences_among_the_main_dicom_tags_are_records_too(make_server: Callab
         assert "Rows" not in instance and "ProcedureCodeSequence" not in study
         return
     source = read(archive.encode(data))
-    for record, table, keywords in ((study, STUDY, extra["Study"]), (series, SERIES, extra["Series"]), (instance, INSTANCE, extra["Instance"][:3])):
+    levels = (
+        (study, STUDY, extra["Study"]), (series, SERIES, extra["Series"]), (instance, INSTANCE, extra["Instance"][:3]),
+    )
+    for record, table, keywords in levels:
         rows = [row for row in table if row.keyword in keywords]
         assert plain(record, set(keywords).__contains__) == plain(expected(rows, source))
     assert instance.FileAccessSequence[0].LossyImageCompressionRatio == 5

@@ -49,7 +49,7 @@ UNKNOWN = "2.25.99"
         ('{"Scope": {"PatientAge": "3"}}', ["Scope.PatientAge", "PatientID"]),
         ('{"Scope": {"PatientID": 1}}', ["Scope.PatientID", "text"]),
         ('{"Scope": {"PatientID": ""}}', ["Scope.PatientID", "empty"]),
-        ('{"Scope": {"PatientID": "a\\\\b"}}', ["Scope.PatientID"]),
+        ('{"Scope": {"PatientID": "a\\\\"}}', ["Scope.PatientID"]),
         ('{"Scope": {"StudyDate": "2020"}}', ["Scope.StudyDate", "YYYYMMDD"]),
         ('{"Scope": {"StudyDate": "20200230"}}', ["Scope.StudyDate", "YYYYMMDD"]),
         ('{"Scope": {"StudyDate": "20210101-20200101"}}', ["Scope.StudyDate", "range"]),

@@ -9,7 +9,9 @@ import pytest
 
 from orthanc_inventory.dicom.uids import new_uid
 from orthanc_inventory.production.journal import Journal
-from orthanc_inventory.production.producer import Producer, Settings
+from orthanc_inventory.production.changes import Changes
+from orthanc_inventory.production.instance_writer import Settings
+from orthanc_inventory.production.producer import Producer
 from orthanc_inventory.production.transaction import Transaction, utc_now
 
 from .memory import MemorySource, MemoryStore
@@ -34,8 +36,25 @@ def add_transaction(journal: Journal) -> Callable[..., Transaction]:
     return add
 
 
+class Still:
+    """An index in which nothing happens."""
+
+    def read(self) -> str:
+        return "still"
+
+    def is_unchanged(self, state: str) -> bool:
+        return True
+
+
 @pytest.fixture
-def make_producer(journal: Journal) -> Callable[..., Producer]:
+def changes(tmp_path: Path) -> Iterator[Changes]:
+    changes = Changes(tmp_path / "changes.db", Still(), alone=True)
+    yield changes
+    changes.stop()
+
+
+@pytest.fixture
+def make_producer(journal: Journal, changes: Changes) -> Callable[..., Producer]:
     def make(transaction: Transaction, source: MemorySource, store: MemoryStore, **settings: Any) -> Producer:
         attributes = {
             "Manufacturer": "orthanc-inventory",
@@ -45,7 +64,7 @@ def make_producer(journal: Journal) -> Callable[..., Producer]:
             "InventoryAccessEndPointsSequence": [{"StoredInstanceBaseURI": "http://127.0.0.1:8042/"}],
         }
         chosen: dict[str, Any] = {
-            "store": "Memory", "records_per_instance": 50_000, "identifying": True, "throttle": 0.0,
+            "store": "Memory", "records_per_instance": 50_000, "throttle": 0.0,
             "timezone": "+0100", "attributes": attributes,
             "reference_access": {"FileAccessURI": "./inventories/{uid}/file", "ContainerFileType": "DICOM"},
             **settings,
@@ -53,7 +72,7 @@ def make_producer(journal: Journal) -> Callable[..., Producer]:
         interrupted = chosen.pop("interrupted", threading.Event())
         log = chosen.pop("log", lambda line: None)
         return Producer(
-            transaction, source, store, journal, Settings(**chosen), interrupted, log, lambda: None
+            transaction, source, store, journal, changes, None, Settings(**chosen), interrupted, log, lambda: None
         )
 
     return make

@@ -9,8 +9,15 @@ from typing import BinaryIO
 from orthanc_inventory.dicom.inventory import Inventory
 from orthanc_inventory.dicom.records import InstanceRecord, SeriesRecord, Skipped, StudyRecord
 from orthanc_inventory.dicom.scope import Scope
+from orthanc_inventory.host import identifier_of
 from orthanc_inventory.sources import Encoded, StudyDeleted, StudyUnreadable
+from orthanc_inventory.sources.selection import within
 from orthanc_inventory.stores import InstanceGone, Run, StoreError
+
+
+def study_id(number: int) -> str:
+    """Such as Orthanc has."""
+    return identifier_of(f"P{number}", f"1.{number}")
 
 
 def study(number: int, series: int = 1, instances: int = 1) -> StudyRecord:
@@ -22,7 +29,7 @@ def study(number: int, series: int = 1, instances: int = 1) -> StudyRecord:
         "ModalitiesInStudy": "CT",
         "RetrieveAETitle": "ORTHANC",
     }
-    return StudyRecord(f"study-{number}", attributes, [_series(number, place, instances) for place in range(series)])
+    return StudyRecord(study_id(number), attributes, [_series(number, place, instances) for place in range(series)])
 
 
 def _series(number: int, place: int, instances: int) -> SeriesRecord:
@@ -57,6 +64,22 @@ class MemorySource:
         self.gone: set[str] = set()
         self.unreadable: set[str] = set()
         self.reads: list[str] = []
+        self.withdrawn: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Nothing withdraws anything here."""
+
+    def all_studies(self) -> Sequence[str]:
+        return list(self._studies)
+
+    def children(self, study: str) -> tuple[str, Sequence[str]]:
+        return "", self._studies[study].children
+
+    def studies_of(self, level: str, identifier: str) -> Sequence[str]:
+        return []
+
+    def check(self, scope: Scope) -> None:
+        """Everything can be answered."""
 
     def studies(self, scope: Scope) -> Sequence[str]:
         return list(self._studies)
@@ -70,7 +93,10 @@ class MemorySource:
         if study in self.unreadable:
             raise StudyUnreadable("the index is damaged")
         record = self._studies[study]
-        return (encode(record), []) if scope.matches(record.attributes) else None
+        if not scope.matches_study(record.attributes):
+            return None
+        series = within(scope, record.series)
+        return None if series is None else (encode(StudyRecord(study, record.attributes, series)), [])
 
 
 class MemoryStore:

@@ -60,7 +60,7 @@ def attributes(table: Sequence[Attribute]) -> strategies.SearchStrategy[dict[str
     rows = {row.keyword: row for row in (_ANY if table is ANY else table) if row.vr != "SQ" or row.items}
     required = [keyword for keyword, row in rows.items() if row.type == "1"]
     optional = [keyword for keyword in rows if keyword not in required]
-    chosen = strategies.lists(strategies.sampled_from(optional), unique=True, max_size=_MOST) if optional else strategies.just([])
+    chosen = strategies.lists(strategies.sampled_from(optional or [""]), unique=True, max_size=_MOST if optional else 0)
     return chosen.flatmap(lambda keywords: strategies.permutations(required + keywords)).flatmap(
         lambda keywords: strategies.fixed_dictionaries({keyword: _possible(rows[keyword]) for keyword in keywords})
     )

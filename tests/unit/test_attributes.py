@@ -175,7 +175,10 @@ def documented(title: str) -> str:
 
 @pytest.mark.parametrize(
     ("title", "table"),
-    [("Study records", STUDY), ("Series records", SERIES), ("Instance records", INSTANCE), ("File Access Sequence", FILE_ACCESS_ITEM)],
+    [
+        ("Study records", STUDY), ("Series records", SERIES), ("Instance records", INSTANCE),
+        ("File Access Sequence", FILE_ACCESS_ITEM),
+    ],
 )
 def test_each_row_has_its_line_in_the_conformance_statement(title: str, table: Sequence[Attribute]) -> None:
     lines = re.findall(r"^\| ([^|]+) \| (\(\w{4},\w{4}\)) \| (\w+) \| ([^|]{5,}) \|$", documented(title), re.MULTILINE)

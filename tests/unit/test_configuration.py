@@ -90,7 +90,7 @@ def test_what_is_allowed_is_taken(section: dict[str, Any]) -> None:
         ({"Schedules": [{"Name": "a", "Hours": ["25-26"]}]}, ["Inventory.Schedules[0].Hours"]),
         ({"Schedules": [{"Name": "a", "Days": "Mon"}]}, ["Inventory.Schedules[0].Days", "Monday"]),
         ({"Schedules": [{"Name": "a", "Every": "daily"}]}, ["Inventory.Schedules[0].Every", "1d"]),
-        ({"Schedules": [{"Name": "a", "Scope": {"Nonsense": "x"}}]}, ["Inventory.Schedules[0].Scope"]),
+        ({"Schedules": [{"Name": "a", "Scope": {"Nonsense": "x"}}]}, ["Inventory.Schedules[0].Scope.Nonsense", "keyword"]),
         ({"Dimse": {"Port": 70000}}, ["Inventory.Dimse.Port", "65535"]),
         ({"Dimse": {"BindAddress": "localhost"}}, ["Inventory.Dimse.BindAddress", "IP address"]),
         ({"DicomWeb": {"Enable": None}}, ["Inventory.DicomWeb.Enable", "true or false"]),

@@ -245,6 +245,15 @@ def test_damage_is_told_or_harmless(data: strategies.DataObject, make: Callable[
         pass
 
 
+def test_a_zip_whose_directory_lies_before_its_start_is_told(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "x", {"x": b"x"})
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\5\6") + 17] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(InvalidContainer, match="the container is broken"):
+        open_stored_file(path, "ZIP", "x")
+
+
 def test_text_that_claims_to_be_something_else_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x"
     for keyword, vr in (("RetrieveAETitle", b"AE"), ("StoredInstanceBaseURI", b"UR")):

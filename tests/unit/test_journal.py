@@ -26,10 +26,11 @@ def test_a_transaction_comes_back_as_it_was(tmp_path: Path, journal: Journal, ad
         scope={"PatientID": "P*"}, purpose="ü", user_data={"a": [1, None]}, cancellation=Cancellation.RETAIN
     )
     journal.begin(transaction, ["a", "b", "c"])
-    journal.checkpoint(transaction, Progress(position=2, studies=2), instance("1.5"), [Skipped("b", "Study", "why")])
+    journal.checkpoint(transaction, Progress(position=2, studies=2), instance("1.5"), [Skipped("b", "Study", "why")], b"12345678")
     journal.close()
     again = Journal(tmp_path / "journal.db")
     assert again.unfinished() == [replace(transaction, progress=Progress(position=2, studies=2))]
+    assert again.places(["1.5", "1.7"]) == {"1.5": b"12345678"}
     assert again.studies(transaction, 1, 10) == ["b", "c"] and again.studies(transaction, 0, 1) == ["a"]
     assert again.skipped(transaction) == [Skipped("b", "Study", "why")]
     again.close()
@@ -37,9 +38,9 @@ def test_a_transaction_comes_back_as_it_was(tmp_path: Path, journal: Journal, ad
 
 def test_a_step_that_fails_changes_nothing(journal: Journal, add_transaction: Add) -> None:
     transaction = add_transaction(study_uid="1.1")
-    journal.checkpoint(transaction, Progress(position=1), instance("1.5"), [])
+    journal.checkpoint(transaction, Progress(position=1), instance("1.5"), [], b"")
     with pytest.raises(sqlite3.IntegrityError):
-        journal.checkpoint(transaction, Progress(position=9), instance("1.5"), [Skipped("x", "Study", "why")])
+        journal.checkpoint(transaction, Progress(position=9), instance("1.5"), [Skipped("x", "Study", "why")], b"")
     kept = journal.transaction(transaction.uid)
     assert kept is not None and kept.progress.position == 1 and journal.skipped(transaction) == []
 
@@ -47,11 +48,11 @@ def test_a_step_that_fails_changes_nothing(journal: Journal, add_transaction: Ad
 def test_an_inventory_exists_once_its_root_does(journal: Journal, add_transaction: Add) -> None:
     transaction = add_transaction(study_uid="1.1")
     journal.begin(transaction, ["a"])
-    journal.checkpoint(transaction, Progress(), instance("1.5"), [])
+    journal.checkpoint(transaction, Progress(), instance("1.5"), [], b"")
     assert journal.inventory_of("1.5") is None and journal.inventories() == []
     root = instance("1.6", 2)
     transaction.state = State.SUCCESS
-    journal.finish(transaction, (), (root, KeptInventory("1.6", "1.1", {"Scope": {}})))
+    journal.finish(transaction, (), (root, KeptInventory("1.6", "1.1", {"Scope": {}}), b""))
     found = journal.inventory_of("1.5")
     assert found is not None and found[0].uid == "1.6" and found[1] == instance("1.5")
     assert journal.instances("1.1") == [instance("1.5"), root]
@@ -61,7 +62,7 @@ def test_an_inventory_exists_once_its_root_does(journal: Journal, add_transactio
 def test_a_deletion_cut_short_is_found_again(journal: Journal, add_transaction: Add) -> None:
     transaction = add_transaction(study_uid="1.1")
     transaction.state = State.SUCCESS
-    journal.finish(transaction, (), (instance("1.6"), KeptInventory("1.6", "1.1", {})))
+    journal.finish(transaction, (), (instance("1.6"), KeptInventory("1.6", "1.1", {}), b""))
     assert journal.abandoned() == []
     inventory = journal.inventory("1.6")
     assert inventory is not None

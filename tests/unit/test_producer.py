@@ -16,7 +16,7 @@ from orthanc_inventory.production.producer import Interrupted, Producer
 from orthanc_inventory.production.transaction import Cancellation, State, Transaction
 from orthanc_inventory.stores import StoreError
 
-from .memory import MemorySource, MemoryStore, study
+from .memory import MemorySource, MemoryStore, study, study_id
 
 Make = Callable[..., Producer]
 Add = Callable[..., Transaction]
@@ -74,20 +74,20 @@ def test_what_could_not_be_read_is_named_and_makes_the_inventory_partial(
     add_transaction: Add, make_producer: Make, journal: Journal
 ) -> None:
     source, store, transaction = MemorySource(*map(study, range(6))), MemoryStore(), add_transaction()
-    source.unreadable, source.gone = {"study-2"}, {"study-4"}
+    source.unreadable, source.gone = {study_id(2)}, {study_id(4)}
     make_producer(transaction, source, store).produce(nothing)
     [root] = data_sets(store).values()
     assert transaction.state is State.SUCCESS and root.InventoryCompletionStatus == "PARTIAL"
     assert sorted(study_uids(store)) == ["1.0", "1.1", "1.3", "1.5"]
     [skipped] = journal.skipped(transaction)
-    assert (skipped.identifier, skipped.level, skipped.reason) == ("study-2", "Study", "the index is damaged")
+    assert (skipped.identifier, skipped.level, skipped.reason) == (study_id(2), "Study", "the index is damaged")
     assert (transaction.progress.skipped, transaction.progress.deleted_studies) == (1, 1)
     assert "1 resources were skipped" in transaction.comment and "1 studies were deleted" in transaction.comment
 
 
 def test_a_study_that_was_deleted_leaves_the_inventory_complete(add_transaction: Add, make_producer: Make) -> None:
     source, store, transaction = MemorySource(*map(study, range(3))), MemoryStore(), add_transaction()
-    source.gone = {"study-1"}
+    source.gone = {study_id(1)}
     make_producer(transaction, source, store).produce(nothing)
     [root] = data_sets(store).values()
     assert root.InventoryCompletionStatus == "COMPLETE" and study_uids(store) == ["1.0", "1.2"]
@@ -120,7 +120,7 @@ def test_an_interrupted_run_goes_on_behind_its_last_leaf(
     assert sorted(study_uids(store)) == [f"1.{number}" for number in range(8)]
     assert again.progress.studies == 8 and again.state is State.SUCCESS
     finished = stop_before // 3 * 3
-    assert source.reads == [f"study-{number}" for number in range(finished, 8)]
+    assert source.reads == [study_id(number) for number in range(finished, 8)]
     assert f"{finished} of 8 studies" in lines[0]
 
 
@@ -173,7 +173,7 @@ def test_a_cancelled_run_keeps_its_leaves_below_a_partial_root(
 
 def test_identifiers_can_be_withheld(add_transaction: Add, make_producer: Make) -> None:
     store = MemoryStore()
-    make_producer(add_transaction(), MemorySource(study(1)), store, identifying=False).produce(nothing)
+    make_producer(add_transaction(identifying=False), MemorySource(study(1)), store).produce(nothing)
     [file] = store.files.values()
     assert b"Family1" not in file and b"1.1.0" in file
     [record] = pydicom.dcmread(BytesIO(file)).InventoriedStudiesSequence

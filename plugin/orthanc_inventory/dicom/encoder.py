@@ -172,7 +172,7 @@ class ItemEncoder:
     def _number(self, row: Attribute) -> Encode:
         kind = NUMBERS["UL" if row.vr == "AT" else row.vr]
         pack = kind.pack
-        number: Callable[[Any], Any] = {"AT": _tag, "FD": float, "FL": float}.get(row.vr, int)
+        number = _NUMBER_FROM_TEXT.get(row.vr, int)
         head = element_header(row.tag, row.vr, kind.size)
 
         def several(value: int | str) -> bytes:
@@ -273,6 +273,9 @@ def _tag(value: str) -> int:
     if len(digits) != 8:
         raise ValueError
     return int(digits[4:], 16) << 16 | int(digits[:4], 16)
+
+
+_NUMBER_FROM_TEXT: dict[str, Callable[[Any], Any]] = {"AT": _tag, "FD": float, "FL": float}
 
 
 def _nothing_fits(value: str) -> None:

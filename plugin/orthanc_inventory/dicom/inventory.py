@@ -57,6 +57,12 @@ class Reference:
         """Levels of references, this one included."""
         return 1 + max((child.depth for child in self.incorporates), default=0)
 
+    def uids(self) -> Iterator[str]:
+        """This one and all below it."""
+        yield self.uid
+        for child in self.incorporates:
+            yield from child.uids()
+
     def item(self) -> dict[str, Any]:
         attributes: dict[str, Any] = {
             "ReferencedSOPClassUID": uids.INVENTORY_STORAGE,

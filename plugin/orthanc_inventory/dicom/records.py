@@ -7,7 +7,7 @@ Keywords that no table knows are not written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,12 +38,15 @@ class StudyRecord:
     """``series`` may be read from the repository while one iterates, so that only one is held in memory at a time.
 
     ``unread`` are the headers of objects that should have been read for this record, or those of its series, and could not.
+    ``children`` are the repository's names of all its series and instances, ``last_update`` when it last saw a change.
     """
 
     identifier: str
     attributes: Attributes
     series: Iterable[SeriesRecord] = ()
     unread: int = 0
+    children: Sequence[str] = ()
+    last_update: str = ""
 
 
 @dataclass(frozen=True, slots=True)

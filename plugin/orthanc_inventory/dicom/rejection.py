@@ -38,14 +38,16 @@ def rejected_objects(note: Mapping[str, Any]) -> Iterator[Rejected]:
     """
     if note.get("SOPClassUID") != KEY_OBJECT_SELECTION:
         return
-    titles = {title.get("CodeValue") for title in _items(note, "ConceptNameCodeSequence") if title.get("CodingSchemeDesignator") == "DCM"}
-    for reason in titles & REASONS.keys():
+    titles = _items(note, "ConceptNameCodeSequence")
+    codes = {title.get("CodeValue") for title in titles if title.get("CodingSchemeDesignator") == "DCM"}
+    for reason in codes & REASONS.keys():
         for study in _items(note, "CurrentRequestedProcedureEvidenceSequence"):
             for series in _items(study, "ReferencedSeriesSequence"):
                 for instance in _items(series, "ReferencedSOPSequence"):
-                    uids = (study.get("StudyInstanceUID"), series.get("SeriesInstanceUID"), instance.get("ReferencedSOPInstanceUID"))
-                    if all(isinstance(uid, str) and uid for uid in uids):
-                        yield Rejected(*uids, reason)  # type: ignore[arg-type]
+                    study_uid, series_uid = study.get("StudyInstanceUID"), series.get("SeriesInstanceUID")
+                    uid = instance.get("ReferencedSOPInstanceUID")
+                    if study_uid and series_uid and uid:
+                        yield Rejected(study_uid, series_uid, uid, reason)
 
 
 def _items(attributes: Mapping[str, Any], keyword: str) -> list[Mapping[str, Any]]:

@@ -10,6 +10,10 @@ from ..stores import InstanceGone, Run, Store
 from .journal import Journal, KeptInstance, KeptInventory
 
 
+# What an inventory's document holds for its own sake.
+_HIDDEN = frozenset({"Run", "Mark", "Withdrawn"})
+
+
 class InUse(Exception):
     """Another inventory incorporates this one."""
 
@@ -55,7 +59,7 @@ class Catalogue:
 
     def describe(self, inventory: KeptInventory) -> dict[str, Any]:
         """The part of the summary that needs no look at the instances."""
-        document = {key: value for key, value in inventory.document.items() if key != "Run"}
+        document = {key: value for key, value in inventory.document.items() if key not in _HIDDEN}
         if document.get("Origin"):
             document.update(_counts(self.tree(inventory)))
         return {"SOPInstanceUID": inventory.uid, "Origin": None, **document}
@@ -132,7 +136,10 @@ class Catalogue:
 
     def is_in_use(self, inventory: KeptInventory) -> bool:
         """Whether another inventory incorporates this one or some of its instances."""
-        return bool(self._journal.incorporating(inventory.uid))
+        # An increment that is not finished yet will incorporate its base.
+        return bool(self._journal.incorporating(inventory.uid)) or any(
+            transaction.base == inventory.uid for transaction in self._journal.unfinished()
+        )
 
     def delete(self, inventory: KeptInventory) -> None:
         """It is no longer listed, then its instances go; what a crash leaves of them goes at the next start.

@@ -14,9 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-from ..sources.index_state import IndexState
+from typing import NamedTuple, Protocol
 
 # Seconds between two writes; what a crash loses of them shows as a gap.
 _INTERVAL = 1.0
@@ -33,6 +31,14 @@ CREATE TABLE IF NOT EXISTS changes (
 CREATE INDEX IF NOT EXISTS changes_by_sequence ON changes (sequence);
 CREATE TABLE IF NOT EXISTS watch (epoch TEXT NOT NULL, sequence INTEGER NOT NULL, gap INTEGER NOT NULL, state TEXT NOT NULL);
 """
+
+
+class IndexState(Protocol):
+    """Tells whether an index is as it was, see ``sources.index_state``."""
+
+    def read(self) -> str: ...
+
+    def is_unchanged(self, state: str) -> bool: ...
 
 
 class Change(NamedTuple):

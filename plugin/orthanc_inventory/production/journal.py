@@ -41,6 +41,8 @@ CREATE TABLE IF NOT EXISTS inventories (
 CREATE TABLE IF NOT EXISTS incorporated (
     root TEXT NOT NULL, place INTEGER NOT NULL, uid TEXT NOT NULL, PRIMARY KEY (root, place)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS incorporated_by_uid ON incorporated (uid);
+CREATE TABLE IF NOT EXISTS places (uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, places BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS places_by_study ON places (study_uid);
 CREATE TABLE IF NOT EXISTS statistics (uid TEXT PRIMARY KEY, document TEXT NOT NULL);
 """
 
@@ -178,18 +180,22 @@ class Journal:
         return [study for (study,) in rows]
 
     def checkpoint(
-        self, transaction: Transaction, progress: Progress, instance: KeptInstance, skipped: Sequence[Skipped]
+        self, transaction: Transaction, progress: Progress, instance: KeptInstance, skipped: Sequence[Skipped], places: bytes
     ) -> None:
-        """A leaf, or a node above it, is in its store: the run will go on behind it."""
+        """A leaf, or a node above it, is in its store: the run will go on behind it. ``places`` are those of its records."""
         with self._write(durable=False) as connection:
-            self._add_instance(connection, transaction.study_uid, instance)
+            self._add_instance(connection, transaction.study_uid, instance, places)
             self._save_progress(connection, transaction, progress, skipped)
 
-    def _add_instance(self, connection: sqlite3.Connection, study_uid: str, instance: KeptInstance) -> None:
+    def _add_instance(
+        self, connection: sqlite3.Connection, study_uid: str, instance: KeptInstance, places: bytes | None = None
+    ) -> None:
         connection.execute(
             "INSERT INTO instances VALUES (?, ?, ?, ?)",
             (instance.uid, study_uid, instance.place, json.dumps(dataclasses.asdict(instance))),
         )
+        if places is not None:
+            connection.execute("INSERT INTO places VALUES (?, ?, ?)", (instance.uid, study_uid, places))
 
     def _save_progress(
         self, connection: sqlite3.Connection, transaction: Transaction, progress: Progress, skipped: Sequence[Skipped]
@@ -207,23 +213,31 @@ class Journal:
         self,
         transaction: Transaction,
         skipped: Sequence[Skipped] = (),
-        root: tuple[KeptInstance, KeptInventory] | None = None,
+        root: tuple[KeptInstance, KeptInventory, bytes] | None = None,
+        incorporated: Iterable[str] = (),
     ) -> None:
-        """The end of a transaction, with the inventory that it made or, without one, with nothing."""
+        """The end of a transaction, with the inventory that it made or, without one, with nothing.
+
+        ``root`` is made of the places of its records too; ``incorporated`` is all below it that the run did not make.
+        """
         with self._write() as connection:
             if root is not None:
-                instance, inventory = root
-                self._add_instance(connection, inventory.study_uid, instance)
-                self._add_inventory(connection, inventory)
+                instance, inventory, places = root
+                self._add_instance(connection, inventory.study_uid, instance, places)
+                self._add_inventory(connection, inventory, incorporated)
             self._save_progress(connection, transaction, transaction.progress, skipped)
             self._save(connection, transaction)
             connection.execute("DELETE FROM snapshot WHERE number = ?", (transaction.number,))
             self._forget_old(connection)
 
-    def _add_inventory(self, connection: sqlite3.Connection, inventory: KeptInventory) -> None:
+    def _add_inventory(self, connection: sqlite3.Connection, inventory: KeptInventory, incorporated: Iterable[str]) -> None:
         connection.execute(
             "INSERT INTO inventories (uid, study_uid, document) VALUES (?, ?, ?)",
             (inventory.uid, inventory.study_uid, json.dumps(inventory.document)),
+        )
+        connection.executemany(
+            "INSERT INTO incorporated VALUES (?, ?, ?)",
+            ((inventory.uid, place, uid) for place, uid in enumerate(incorporated)),
         )
 
     def _forget_old(self, connection: sqlite3.Connection) -> None:
@@ -245,11 +259,7 @@ class Journal:
     def add_inventory(self, inventory: KeptInventory, incorporated: Iterable[str]) -> None:
         """Its instance was reserved and is stored: from now on the inventory exists. ``incorporated`` is all below it."""
         with self._write() as connection:
-            self._add_inventory(connection, inventory)
-            connection.executemany(
-                "INSERT INTO incorporated VALUES (?, ?, ?)",
-                ((inventory.uid, place, uid) for place, uid in enumerate(incorporated)),
-            )
+            self._add_inventory(connection, inventory, incorporated)
 
     def incorporated(self, root: str) -> list[tuple[str, str | None, KeptInstance | None]]:
         """What a root incorporates, directly or not, besides the instances of its own run: the UID of each instance, and
@@ -280,6 +290,10 @@ class Journal:
         """The finished instances of a run in the order in which they were made; the root is the last."""
         rows = self._read("SELECT document FROM instances WHERE study_uid = ? ORDER BY place", study_uid)
         return [KeptInstance(**json.loads(document)) for (document,) in rows]
+
+    def places(self, uids: Sequence[str]) -> dict[str, bytes]:
+        """What ``checkpoint`` and ``finish`` were told of the records in these instances."""
+        return dict(self._read(f"SELECT uid, places FROM places WHERE uid IN ({', '.join('?' * len(uids))})", *uids))
 
     def inventories(self) -> list[KeptInventory]:
         """The oldest first."""
@@ -328,6 +342,7 @@ class Journal:
     def forget_instances(self, study_uid: str) -> None:
         with self._write() as connection:
             connection.execute("DELETE FROM instances WHERE study_uid = ?", (study_uid,))
+            connection.execute("DELETE FROM places WHERE study_uid = ?", (study_uid,))
 
     def abandoned(self) -> list[tuple[str, str]]:
         """Study and store of instances that belong to no inventory and no unfinished run: a deletion was cut short."""

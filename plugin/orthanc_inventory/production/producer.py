@@ -7,59 +7,46 @@ how far the run is: an interrupted run reads again only what was not in a leaf y
 from __future__ import annotations
 
 import datetime
-import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from ..dicom import terms
 from ..dicom.elements import InvalidRecord
 from ..dicom.encoder import StudyEncoder
-from ..dicom.inventory import Inventory, Reference
+from ..dicom.inventory import Reference
 from ..dicom.records import Skipped
-from ..dicom.tree import tiers
+from ..dicom.scope import Scope
+from ..dicom.tree import incorporated, tiers
 from ..dicom.uids import new_uid
 from ..sources import Source, StudyDeleted, StudyUnreadable
 from ..stores import Store
+from .changes import Changes
+from .increment import Increment
+from .instance_writer import InstanceWriter, Settings, zone
 from .journal import Journal, KeptInstance, KeptInventory
-from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, Progress, State, Transaction, utc_now
+from .recorder import Recorder
+from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, Progress, State, Transaction, plus, utc_now
 
 # Studies that are taken from the snapshot at a time.
 _BATCH = 1000
 _SECONDS_BETWEEN_LOG_LINES = 10.0
 _SECONDS_BETWEEN_LOOKS = 1.0
+# How long a run waits at its begin for changes that are on their way to the callback (seconds).
+_PATIENCE = 10.0
 
 
 class Interrupted(Exception):
     """The run was told to stop; the journal knows how far it came."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the administrator decided about production.
-
-    ``attributes`` stand in each instance (equipment, end points); ``reference_access`` tells how a referenced inventory is
-    reached, with ``{uid}`` in place of its UID; ``throttle`` are seconds between studies; ``timezone`` is an offset such
-    as ``+0100``, or empty for that of the server; ``days`` is how long inventories are kept, 0 for ever.
-    """
-
-    store: str
-    records_per_instance: int
-    identifying: bool
-    throttle: float
-    timezone: str
-    attributes: Mapping[str, Any]
-    reference_access: Mapping[str, str]
-    days: int = 0
-
-
 class Producer:
     """One run of one transaction, in the thread that calls ``produce``.
 
-    ``interrupted`` stops it at the next study; ``log`` gets lines for the administrator; ``observe`` is called about once a
-    second while the run goes on.
+    ``increment`` is what the run adds to its base, if it has one. ``interrupted`` stops it at the next study; ``log`` gets lines for
+    the administrator; ``observe`` is called about once a second while the run goes on.
     """
 
     def __init__(
@@ -68,6 +55,8 @@ class Producer:
         source: Source,
         store: Store,
         journal: Journal,
+        changes: Changes,
+        increment: Increment | None,
         settings: Settings,
         interrupted: threading.Event,
         log: Callable[[str], None],
@@ -77,20 +66,27 @@ class Producer:
         self._source = source
         self._store = store
         self._journal = journal
+        self._changes = changes
+        self._increment = increment
         self._settings = settings
         self._interrupted = interrupted
         self._log = log
         self._observe = observe
-        self._throttle = settings.throttle
         self._scope = transaction.parsed_scope()
-        self._encoder = StudyEncoder(transaction.level, settings.identifying)
+        encoder = StudyEncoder(transaction.level, transaction.identifying)
+        self._recorder = Recorder(source, encoder, increment, transaction.level, self._scope, transaction.include_removed)
+        self._writer = InstanceWriter(transaction, store, settings)
         self._kept: list[KeptInstance] = []
-        self._skipped: list[Skipped] = []
-        self._items: list[bytes] = []
-        self._leaf_records = 0
+        self._begin_leaf()
         self._checkpoint = transaction.progress
         self._earlier_runtime = transaction.progress.runtime
         self._resumed = time.monotonic()
+
+    def _begin_leaf(self) -> None:
+        self._items: list[bytes] = []
+        self._places: list[bytes] = []
+        self._skipped: list[Skipped] = []
+        self._leaf_records = 0
 
     def produce(self, before_root: Callable[[], None]) -> None:
         """Works until the inventory is finished and the transaction is a success.
@@ -100,7 +96,7 @@ class Producer:
 
         Raises:
             Interrupted: the transaction's progress is that of the last leaf.
-            StoreError, HostError, sqlite3.Error: the run cannot go on.
+            StoreError, HostError, BaseUnusable, sqlite3.Error: the run cannot go on.
         """
         try:
             self._begin()
@@ -110,7 +106,7 @@ class Producer:
             self._finish(State.SUCCESS)
         except Interrupted:
             self._transaction.progress = self._checkpoint
-            self._items, self._leaf_records, self._skipped = [], 0, []
+            self._begin_leaf()
             raise
 
     def retain(self) -> bool:
@@ -123,38 +119,49 @@ class Producer:
 
     def _begin(self) -> None:
         transaction = self._transaction
+        self._source.begin()
         if not transaction.started:
-            now = datetime.datetime.now(datetime.timezone.utc).astimezone(_zone(self._settings.timezone))
+            now = datetime.datetime.now(datetime.timezone.utc).astimezone(zone(self._settings.timezone))
             transaction.started = now.strftime("%Y%m%d%H%M%S.%f")
             transaction.timezone = now.strftime("%z")[:5]
+            self._scope = transaction.parsed_scope()
             transaction.study_uid, transaction.series_uid = new_uid(), new_uid()
             # Content Date and Time come first: all that was there by then is in the snapshot (PS3.3 C.38.1.1.1).
-            studies = self._source.studies(self._scope)
+            self._changes.settle(_PATIENCE if self._increment else 0)
+            transaction.mark = self._changes.mark()
+            transaction.withdrawn = dict(self._source.withdrawn)
+            studies = self._increment.studies() if self._increment else self._source.studies(self._scope)
             transaction.total_studies = len(studies)
             self._journal.begin(transaction, studies)
+        if self._increment:
+            self._increment.locate(self._snapshot(0))
         self._kept = self._journal.instances(transaction.study_uid)
         self._store.keep_only(transaction.run, [instance.uid for instance in self._kept])
         transaction.progress = replace(self._checkpoint)
         self._log(self._line("starts"))
 
+    def _snapshot(self, position: int) -> Iterator[str]:
+        while batch := self._journal.studies(self._transaction, position, _BATCH):
+            yield from batch
+            position += len(batch)
+
     def _studies(self) -> Iterator[str]:
         """The studies of the snapshot that are not in a leaf yet, with a log line now and then."""
-        progress = self._transaction.progress
+        progress, throttle = self._transaction.progress, self._settings.throttle
         last_line = last_look = time.monotonic()
-        while batch := self._journal.studies(self._transaction, progress.position, _BATCH):
-            for study in batch:
-                if self._interrupted.is_set() or (self._throttle and self._interrupted.wait(self._throttle)):
-                    raise Interrupted
-                yield study
-                progress.position += 1
-                now = time.monotonic()
-                progress.runtime = self._earlier_runtime + now - self._resumed
-                if now - last_look >= _SECONDS_BETWEEN_LOOKS:
-                    last_look = now
-                    self._observe()
-                if now - last_line >= _SECONDS_BETWEEN_LOG_LINES:
-                    last_line = now
-                    self._log(self._line("runs"))
+        for study in self._snapshot(progress.position):
+            if self._interrupted.is_set() or (throttle and self._interrupted.wait(throttle)):
+                raise Interrupted
+            yield study
+            progress.position += 1
+            now = time.monotonic()
+            progress.runtime = self._earlier_runtime + now - self._resumed
+            if now - last_look >= _SECONDS_BETWEEN_LOOKS:
+                last_look = now
+                self._observe()
+            if now - last_line >= _SECONDS_BETWEEN_LOG_LINES:
+                last_line = now
+                self._log(self._line("runs"))
 
     def _line(self, verb: str) -> str:
         progress, transaction = self._transaction.progress, self._transaction
@@ -169,27 +176,29 @@ class Producer:
     def _take(self, study: str) -> None:
         progress = self._transaction.progress
         try:
-            read = self._source.read(study, self._transaction.level, self._scope, self._encoder.encode)
+            recorded = self._recorder.record(study)
         except StudyDeleted:
             progress.deleted_studies += 1
             return
         except (StudyUnreadable, InvalidRecord) as error:
             self._skip([Skipped(study, "Study", str(error))])
             return
-        if read is None:
+        if recorded is None:
             return
-        (item, series, instances, corrected, unread, refused), skipped = read
-        records = 1 + series + instances
+        records = sum(recorded.written)
         if self._items and self._leaf_records + records > self._settings.records_per_instance:
             self._write_leaf()
-        self._items.append(item)
+        self._items.append(recorded.item)
+        self._places.append(recorded.place)
         self._leaf_records += records
-        self._skip(skipped + refused)
-        progress.corrected_values += corrected
-        progress.unread_headers += unread
-        progress.studies += 1
-        progress.series += series
-        progress.instances += instances
+        self._skip(recorded.skipped)
+        progress.corrected_values += recorded.corrected
+        progress.unread_headers += recorded.unread
+        progress.studies, progress.series, progress.instances = plus(
+            (progress.studies, progress.series, progress.instances), recorded.written
+        )
+        progress.removed = plus(progress.removed, recorded.removed)
+        progress.replaced = plus(progress.replaced, recorded.replaced)
 
     def _skip(self, skipped: list[Skipped]) -> None:
         self._skipped += skipped
@@ -198,33 +207,57 @@ class Producer:
     def _write_leaf(self) -> None:
         first, last = self._checkpoint.studies + 1, self._transaction.progress.studies
         # A leaf alone does not hold all that its scope means, so it is PARTIAL; the root tells of the whole.
-        instance = self._write(f"Study records {first} to {last}", terms.PARTIAL, ())
-        self._save(instance)
+        description = f"Study records {first} to {last}"
+        self._save(self._writer.write(self._next_place(), description, terms.PARTIAL, self._scope, items=self._items))
+
+    def _next_place(self) -> int:
+        return len(self._kept) + 1
 
     def _save(self, instance: KeptInstance) -> None:
         progress = self._transaction.progress
-        self._journal.checkpoint(self._transaction, progress, instance, self._skipped)
+        self._journal.checkpoint(self._transaction, progress, instance, self._skipped, b"".join(self._places))
         self._kept.append(instance)
         self._checkpoint = replace(progress)
-        self._items, self._leaf_records, self._skipped = [], 0, []
+        self._begin_leaf()
 
     def _finish(self, state: State) -> None:
-        progress = self._transaction.progress
-        references: tuple[Reference, ...] = ()
-        if self._kept:
-            if self._items:
-                self._write_leaf()
-            leaves = [instance for instance in self._kept if not instance.children]
-            references = tiers([self._reference(instance) for instance in leaves], self._node)
-        partial = state is State.FAILURE or progress.skipped
-        status = terms.PARTIAL if partial else terms.COMPLETE
-        root = self._write(self._transaction.description, status, references)
+        # The root of an increment has no records of its own, so that a later one may pass it over.
+        if self._items and (self._kept or self._increment):
+            self._write_leaf()
+        leaves = [instance for instance in self._kept if not instance.children]
+        base = self._base()
+        references = tiers([*map(self._writer.reference, leaves), *base], self._node)
+        scope = self._increment_scope() if self._increment else self._scope
+        status = terms.PARTIAL if state is State.FAILURE or self._is_partial() else terms.COMPLETE
+        root = self._writer.write(
+            self._next_place(), self._transaction.description, status, scope, references, self._items
+        )
         inventory = KeptInventory(root.uid, self._transaction.study_uid, self._document(root, status, references))
-        ended = replace(self._transaction, state=state, root_uid=root.uid, comment=_comment(progress))
+        ended = replace(self._transaction, state=state, root_uid=root.uid, comment=_comment(self._transaction.progress))
         if state is State.FAILURE:
             ended.error_code, ended.error_description = CANCELED_JOB, CANCELED_JOB_DESCRIPTION
-        self._end(ended, (root, inventory))
+        self._end(ended, (root, inventory, b"".join(self._places)), [uid for reference in base for uid in reference.uids()])
         self._log(f"{self._line('is finished')}; the inventory {root.uid} is {status}")
+
+    def _base(self) -> tuple[Reference, ...]:
+        if self._increment is None:
+            return ()
+        instances = {member.uid: member.instance for member in self._increment.members if member.instance is not None}
+        return incorporated(self._writer.tree(self._increment.base.uid, instances))
+
+    def _increment_scope(self) -> Scope:
+        """All study records of the tree lie in the scope of its root (PS3.3 C.38.1.1.5), those of the base included."""
+        assert self._increment is not None
+        return replace(self._transaction, scope=self._increment.base.document["Scope"]).parsed_scope()
+
+    def _is_partial(self) -> bool:
+        if self._transaction.progress.skipped:
+            return True
+        base = self._increment.base.document if self._increment else None
+        # Of studies outside a narrower scope the increment does not know whether they changed.
+        return base is not None and (
+            base["InventoryCompletionStatus"] != terms.COMPLETE or base["Scope"] != self._transaction.scope
+        )
 
     def discard(self, comment: str, error_code: int, error_description: str) -> None:
         """Ends the transaction as a failure that leaves nothing behind."""
@@ -243,10 +276,15 @@ class Producer:
         self._journal.forget_instances(transaction.study_uid)
         self._log(self._line(f"ends as {transaction.status}"))
 
-    def _end(self, ended: Transaction, root: tuple[KeptInstance, KeptInventory] | None = None) -> None:
+    def _end(
+        self,
+        ended: Transaction,
+        root: tuple[KeptInstance, KeptInventory, bytes] | None = None,
+        incorporated: list[str] | None = None,
+    ) -> None:
         """The journal knows the end before anyone can see it."""
         ended.completion_time = utc_now()
-        self._journal.finish(ended, self._skipped, root)
+        self._journal.finish(ended, self._skipped, root, incorporated or ())
         vars(self._transaction).update(vars(ended))
 
     def _node(self, references: tuple[Reference, ...]) -> Reference:
@@ -254,50 +292,22 @@ class Producer:
         children = [reference.uid for reference in references]
         known = next((instance for instance in self._kept if instance.children == children), None)
         if known is None:
-            known = self._write(f"Instances {children[0]} to {children[-1]}", terms.PARTIAL, references)
+            description = f"Instances {children[0]} to {children[-1]}"
+            known = self._writer.write(self._next_place(), description, terms.PARTIAL, self._scope, references)
             self._save(known)
-        return replace(self._reference(known), incorporates=references)
+        return self._writer.reference(known, references)
 
-    def _reference(self, instance: KeptInstance) -> Reference:
-        access = {keyword: value.format(uid=instance.uid) for keyword, value in self._settings.reference_access.items()}
-        return Reference(instance.uid, instance.sha256, access)
-
-    def _write(self, description: str, status: str, references: tuple[Reference, ...]) -> KeptInstance:
-        """Puts one instance with the study items at hand into the store."""
-        transaction, kept = self._transaction, {instance.uid: instance for instance in self._kept}
-        children = [reference.uid for reference in references]
-        records = len(self._items)
-        total = records + sum(kept[child].total for child in children)
-        attributes = self._attributes(description, status, references)
-        inventory = Inventory(new_uid(), attributes, b"".join(self._items), records, total)
-        file = inventory.encode()
-        place = len(self._kept) + 1
-        identifier = self._store.put(transaction.run, inventory, file, place)
-        sha256 = hashlib.sha256(file).hexdigest()
-        return KeptInstance(
-            inventory.uid, place, self._settings.store, identifier, len(file), sha256, records, total, children
-        )
-
-    def _attributes(self, description: str, status: str, references: tuple[Reference, ...]) -> dict[str, Any]:
-        transaction = self._transaction
-        now = datetime.datetime.now(datetime.timezone.utc).astimezone(_zone(transaction.timezone))
-        attributes = {
-            **self._settings.attributes,
-            "InstanceCreationDate": now.strftime("%Y%m%d"),
-            "InstanceCreationTime": now.strftime("%H%M%S.%f"),
-            "ContentDate": transaction.started[:8],
-            "ContentTime": transaction.started[8:],
-            "TimezoneOffsetFromUTC": transaction.timezone,
-            "ScopeOfInventorySequence": self._scope.sequence(),
-            "TransactionUID": transaction.uid,
-            "InventoryPurpose": transaction.purpose,
-            "InventoryLevel": transaction.level,
-            "InventoryCompletionStatus": status,
-            "IncorporatedInventoryInstanceSequence": [reference.item() for reference in references],
+    def _counts(self) -> dict[str, int]:
+        """The records of what is there, a study counted once, as the tree says it in its latest record of each."""
+        progress = self._transaction.progress
+        written = progress.studies, progress.series, progress.instances
+        base = self._increment.base.document if self._increment else {}
+        return {
+            level: base.get(level, 0) + count - removed - replaced
+            for level, count, removed, replaced in zip(
+                ("Studies", "Series", "Instances"), written, progress.removed, progress.replaced
+            )
         }
-        if description:
-            attributes["InventoryInstanceDescription"] = description
-        return attributes
 
     def _document(self, root: KeptInstance, status: str, references: tuple[Reference, ...]) -> dict[str, Any]:
         """What the summary of an inventory tells that cannot be asked of its instances."""
@@ -314,14 +324,15 @@ class Producer:
             "Scope": transaction.scope,
             "NumberOfStudyRecordsInInstance": root.records,
             "TotalNumberOfStudyRecords": root.total,
-            "Studies": progress.studies,
-            "Series": progress.series,
-            "Instances": progress.instances,
-            "Base": None,
+            **self._counts(),
+            "Removed": sum(progress.removed),
+            "Base": transaction.base or None,
             "Incorporates": [reference.uid for reference in references],
             "Expiration": _expiration(self._settings.days),
             "CreationTime": utc_now(),
             "Requestor": transaction.requestor,
+            "Mark": transaction.mark,
+            "Withdrawn": transaction.withdrawn,
             "Run": transaction.run._asdict(),
         }
 
@@ -334,15 +345,6 @@ def _expiration(days: int) -> str | None:
     return moment.strftime("%Y%m%d%H%M%S+0000")
 
 
-def _zone(offset: str) -> datetime.tzinfo | None:
-    """The time zone of an offset such as ``+0100``; that of the server for an empty one."""
-    if not offset:
-        return None
-    # Not by strptime, which finds a dead module after POST /tools/reset, for Python starts anew in the same process.
-    size = datetime.timedelta(hours=int(offset[1:3]), minutes=int(offset[3:]))
-    return datetime.timezone(-size if offset[0] == "-" else size)
-
-
 def _comment(progress: Progress) -> str:
     """What the administrator should know of a run that is over, in counts."""
     counts = {
@@ -350,5 +352,6 @@ def _comment(progress: Progress) -> str:
         "studies were deleted before they were read": progress.deleted_studies,
         "headers could not be read, their objects have no details": progress.unread_headers,
         "values were brought into a form that their VR allows": progress.corrected_values,
+        "records of what was deleted since the base": sum(progress.removed),
     }
     return "; ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..dicom.records import Attributes, InstanceRecord, SeriesRecord, StudyRecord
 from ..dicom.rejection import removal
 from ..dicom.values import without_padding
+from ..host import identifier_of
 from ..reader.records import Instance, Series, Study
 
 
@@ -28,16 +29,21 @@ class Removals:
         return StudyRecord(identifier, attributes, map(self._gone_series, before.series()))
 
     def _series(self, record: StudyRecord, before: Study) -> Iterator[SeriesRecord]:
+        children = set(record.children)
+        study = [record.attributes.get(keyword, "") for keyword in ("PatientID", "StudyInstanceUID")]
         earlier = {series.uid: series for series in before.series()}
         for series in record.series:
             known = earlier.pop(without_padding(series.attributes.get("SeriesInstanceUID", "")), None)
             if known is not None and series.instances:
                 present = {without_padding(entry.attributes.get("SOPInstanceUID", "")) for entry in series.instances}
-                series.instances += [
-                    self._gone_instance(instance) for instance in known.instances() if instance.uid not in present
-                ]
+                for instance in known.instances():
+                    # What is there, but has left the scope, is not gone.
+                    if instance.uid not in present and identifier_of(*study, known.uid, instance.uid) not in children:
+                        series.instances.append(self._gone_instance(instance))
             yield series
-        yield from map(self._gone_series, earlier.values())
+        for known in earlier.values():
+            if identifier_of(*study, known.uid) not in children:
+                yield self._gone_series(known)
 
     def _gone_series(self, series: Series) -> SeriesRecord:
         self.series += 1

@@ -11,6 +11,7 @@ from typing import Any
 from ..dicom.uids import new_uid
 from ..host import HostError, describe
 from ..stores import StoreError
+from .increment import BaseUnusable
 from .journal import Journal
 from .producer import Interrupted, Producer
 from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, INTERNAL_ERROR, Cancellation, State, Transaction, utc_now
@@ -32,13 +33,16 @@ class RunRequest:
     """What a new run shall be. ``uid`` is the Transaction UID, empty to have one made."""
 
     level: str
-    scope: dict[str, str]
+    scope: dict[str, Any]
     purpose: str = ""
     description: str = ""
     uid: str = ""
     user_data: Any = None
     requestor: str = ""
     detail: str = "Index"
+    base: str = ""
+    include_removed: bool = True
+    identifying: bool = True
 
 
 class Runs:
@@ -122,6 +126,9 @@ class Runs:
                 request.user_data,
                 request.requestor,
                 request.detail,
+                request.base,
+                request.include_removed,
+                request.identifying,
                 creation_time=utc_now(),
             )
             self._journal.add(transaction)
@@ -268,7 +275,7 @@ class Runs:
         if isinstance(error, sqlite3.Error):
             reason = f"the journal in Inventory.StateDirectory cannot be used: {error}"
         else:
-            reason = str(error) if isinstance(error, StoreError) else describe(error)
+            reason = str(error) if isinstance(error, (StoreError, BaseUnusable)) else describe(error)
         code = error.code if isinstance(error, HostError) else INTERNAL_ERROR
         self._log(f"{transaction.uid} fails: {reason}")
         transaction.cancellation = None

@@ -22,6 +22,14 @@ CANCELED_JOB_DESCRIPTION = "This job was canceled"
 DETAILS = ("Index", "Files")
 
 
+# Numbers of studies, series and instances.
+Counts = tuple[int, int, int]
+
+
+def plus(one: Counts, other: Counts) -> Counts:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
 class State(StrEnum):
     """As in Orthanc's jobs."""
 
@@ -41,7 +49,11 @@ class Cancellation(StrEnum):
 
 @dataclass
 class Progress:
-    """What a run has done: ``position`` counts the studies of the snapshot, the others the records written."""
+    """What a run has done: ``position`` counts the studies of the snapshot, the others the records written.
+
+    ``removed`` are those of them whose resources were deleted since the base, ``replaced`` the records of the base that they
+    take the place of.
+    """
 
     position: int = 0
     studies: int = 0
@@ -51,25 +63,36 @@ class Progress:
     corrected_values: int = 0
     unread_headers: int = 0
     skipped: int = 0
+    removed: Counts = (0, 0, 0)
+    replaced: Counts = (0, 0, 0)
     runtime: float = 0.0
+
+    def __post_init__(self) -> None:
+        # JSON has no tuples.
+        self.removed, self.replaced = tuple(self.removed), tuple(self.replaced)  # type: ignore[assignment]
 
 
 @dataclass
 class Transaction:
     """All of it but ``progress`` is in the journal before anyone is told; progress is as of the last leaf.
 
-    ``uid`` is the Transaction UID (0008,1195); ``detail`` is ``Index``, or ``Files`` for headers of objects as well; ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and
-    Time as ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form.
+    ``uid`` is the Transaction UID (0008,1195); ``detail`` is ``Index``, or ``Files`` for headers of objects as well; ``base`` the
+    root that an increment builds on; ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and Time as
+    ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form. ``mark`` is the point in the record of
+    changes at which the run began, and ``withdrawn`` what rejection notes withdrew then: a digest for each study.
     """
 
     uid: str
     level: str
-    scope: dict[str, str] = field(default_factory=dict)
+    scope: dict[str, Any] = field(default_factory=dict)
     purpose: str = ""
     description: str = ""
     user_data: Any = None
     requestor: str = ""
     detail: str = "Index"
+    base: str = ""
+    include_removed: bool = True
+    identifying: bool = True
     creation_time: str = ""
     completion_time: str = ""
     state: State = State.PENDING
@@ -79,6 +102,8 @@ class Transaction:
     error_description: str = SUCCESS_DESCRIPTION
     started: str = ""
     timezone: str = ""
+    mark: str = ""
+    withdrawn: dict[str, str] = field(default_factory=dict)
     total_studies: int = 0
     study_uid: str = ""
     series_uid: str = ""
@@ -114,7 +139,7 @@ class Transaction:
         return Run(self.study_uid, self.series_uid, self.started[:8], self.started[8:], description[:64].rstrip(": "))
 
     def parsed_scope(self) -> Scope:
-        return Scope(self.scope)
+        return Scope.parse(self.scope, self.timezone)
 
 
 def utc_now() -> str:

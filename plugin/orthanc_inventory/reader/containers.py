@@ -5,6 +5,7 @@ What a container says is not trusted: names that lead out of it, links, encrypti
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -233,7 +234,10 @@ def _broken_is_told(path: Path) -> Iterator[None]:
         yield
     except InvalidInventory:
         raise
-    except _BROKEN as error:
+    except (*_BROKEN, OSError) as error:
+        # The disk may be full, but no place before the start of a file is asked for in good faith.
+        if not isinstance(error, _BROKEN) and error.errno != errno.EINVAL:
+            raise
         raise _refused(path, f"the container is broken ({type(error).__name__})", "PS3.3 C.38.2.2.1.2") from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from ..dicom.records import Skipped, StudyRecord
@@ -25,9 +25,28 @@ class StudyUnreadable(Exception):
 
 
 class Source(Protocol):
-    """``name`` tells how records are read."""
+    """``name`` tells how records are read.
+
+    ``withdrawn`` are the studies of which rejection notes withdraw something, with a digest of what: as ``begin`` found them.
+    """
 
     name: str
+    withdrawn: Mapping[str, str]
+
+    def begin(self) -> None:
+        """Looks for all that a run must know before its first record."""
+
+    def all_studies(self) -> Sequence[str]:
+        """The identifiers of all studies, as a snapshot of this moment."""
+
+    def children(self, study: str) -> tuple[str, Sequence[str]]:
+        """LastUpdate of a study, and the identifiers of its series and instances. Raises: StudyDeleted."""
+
+    def studies_of(self, level: str, identifier: str) -> Sequence[str]:
+        """The studies above an instance or a series, or below a patient; none, if it is gone."""
+
+    def check(self, scope: Scope) -> None:
+        """Raises InvalidScope when the scope has a key that this repository cannot answer."""
 
     def studies(self, scope: Scope) -> Sequence[str]:
         """The identifiers of all studies that may match, as a snapshot of this moment."""

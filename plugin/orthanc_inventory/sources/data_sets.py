@@ -1,7 +1,8 @@
 """How Orthanc writes data sets in JSON, and what of them the attribute tables name.
 
 Its short form has keys such as ``0010,0020``; its simplified form has keywords, as main DICOM tags have. Values are text in
-both, several values joined by backslashes, or lists of data sets, or null where Orthanc does not hand the value out.
+both, several values joined by backslashes, or lists of data sets, or null where Orthanc does not hand the value out. The full
+form has an object for each value, with its type.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class DataSets:
         self._items: dict[str, DataSets] = {}
 
     def from_short(self, data_set: Mapping[str, Any]) -> dict[str, Any]:
-        """Of the short form; attributes without a value are left out."""
+        """Of the short or the full form; attributes without a value are left out."""
         return self._read(data_set, ((key, row) for key, row in self._rows), short=True)
 
     def from_simplified(self, data_set: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,6 +50,8 @@ class DataSets:
         attributes: dict[str, Any] = {}
         for key, row in rows:
             value = data_set.get(key)
+            if isinstance(value, dict):
+                value = value["Value"] if value["Type"] in ("String", "Sequence") else None
             if not value or isinstance(value, list) != bool(row.items):
                 continue
             attributes[row.keyword] = self._sequence(row, value, short) if row.items else value
@@ -64,16 +67,9 @@ class DataSets:
 
 
 def _sequences(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """In the short form."""
+    """In the full form."""
     text = metadata.get(_SEQUENCES)
-    return {tag: _plain(entry) for tag, entry in json.loads(text)["Sequences"].items()} if text else {}
-
-
-def _plain(entry: Mapping[str, Any]) -> Any:
-    """The value of an entry of Orthanc's full form, which has names and types beside it."""
-    if entry["Type"] == "Sequence":
-        return [{tag: _plain(below) for tag, below in item.items()} for item in entry["Value"]]
-    return entry["Value"] if entry["Type"] == "String" else None
+    return json.loads(text)["Sequences"] if text else {}
 
 
 def _short(tag: int) -> str:
@@ -85,6 +81,8 @@ def _any(data_set: Mapping[str, Any], short: bool, depth: int) -> dict[str, Any]
     attributes: dict[str, Any] = {}
     for key, value in data_set.items():
         keyword = keyword_for_tag(int(key.replace(",", ""), 16)) if short else key
+        if isinstance(value, dict):
+            value = value["Value"]
         if not keyword or value is None:
             continue
         if isinstance(value, list):

@@ -11,14 +11,14 @@ from typing import Any
 
 from ..dicom.attributes import INSTANCE, SERIES, STUDY
 from ..dicom.macros import CODE, Attribute, row
-from ..dicom.records import Attributes
+from ..dicom.records import Attributes, InstanceRecord
 from ..host import Host, HostError, NotFound
 from . import Moved
-from .data_sets import DataSets, add_other_patient_ids
+from .data_sets import DataSets, add_other_patient_ids, completed
 from .headers import Headers
 
 # What these mean in an inventory, only the archive itself can say, whatever an object brought along.
-_OF_THE_ARCHIVE = frozenset(
+OF_THE_ARCHIVE = frozenset(
     {
         "AlternateRepresentationSequence", "AnatomicRegionsInStudyCodeSequence", "FileAccessSequence", "FileSetAccessSequence",
         "InstanceAvailability", "ItemInventoryDateTime", "ModalitiesInStudy", "NumberOfStudyRelatedInstances",
@@ -28,17 +28,17 @@ _OF_THE_ARCHIVE = frozenset(
 )
 _ORIGINAL = "OriginalAttributesSequence"
 _MODIFIED = "ModifiedAttributesSequence"
+_RATIO = "LossyImageCompressionRatio"
 _REGIONS = "AnatomicRegionSequence"
 
 
 def _of_objects(table: Sequence[Attribute]) -> tuple[Attribute, ...]:
-    return tuple(entry for entry in table if entry.keyword not in _OF_THE_ARCHIVE)
+    return tuple(entry for entry in table if entry.keyword not in OF_THE_ARCHIVE)
 
 
 _STUDY = _of_objects(STUDY)
 _SERIES = _of_objects(SERIES)
-_ABOVE = {entry.keyword for entry in (*STUDY, *SERIES)}
-_KEYWORDS = {"Study": {entry.keyword for entry in STUDY}, "Series": {entry.keyword for entry in SERIES} - {"SpecificCharacterSet"}}
+_KEYWORDS = {level: {entry.keyword for entry in table} for level, table in (("Study", STUDY), ("Series", SERIES))}
 
 
 class Details:
@@ -50,7 +50,7 @@ class Details:
         # The regions that a study shows stand in its objects under another name (PS3.3 10.5).
         self._study = DataSets((*_STUDY, row(_REGIONS, "3", CODE), row("OtherPatientIDs", "3")))
         self._series = DataSets(_SERIES)
-        self._instance = DataSets((*_of_objects(INSTANCE), row("LossyImageCompressionRatio", "3")))
+        self._instance = DataSets((*_of_objects(INSTANCE), row(_RATIO, "3")))
         self._first: dict[str, dict[str, Any] | None] = {}
 
     @property
@@ -88,16 +88,27 @@ class Details:
             study["AnatomicRegionsInStudyCodeSequence"] = regions
         return study, of_series, sum(details is None for details in self._first.values())
 
-    def of_instance(self, identifier: str) -> dict[str, Any] | None:
-        """Attributes of one object, its Lossy Image Compression Ratio among them; None: its header cannot be read.
+    def add_to_instances(self, instances: Sequence[InstanceRecord]) -> None:
+        """Completes records of the index, or marks them as ``unread``.
 
         Raises:
-            Moved: it is no longer there.
+            Moved: an object is no longer there.
         """
-        if identifier in self._first:
-            return self._first.pop(identifier)
-        header = self._header(identifier)
-        return None if header is None else self._of_instance(header)
+        for instance in instances:
+            identifier = instance.identifier
+            if identifier in self._first:
+                details = self._first.pop(identifier)
+            else:
+                header = self._header(identifier)
+                details = None if header is None else self._of_instance(header)
+            if details is None:
+                instance.unread = True
+                continue
+            attributes = completed(instance.attributes, details)
+            if _RATIO in details:  # of the file, not of the object (Table C.38.2-2)
+                (access,) = attributes["FileAccessSequence"]
+                attributes["FileAccessSequence"] = [{_RATIO: details[_RATIO], **access}]
+            instance.attributes = attributes
 
     def _of_instance(self, header: dict[str, Any]) -> dict[str, Any]:
         return _of_level(self._instance.from_short(header), "Instance")
@@ -105,7 +116,7 @@ class Details:
     def _header(self, identifier: str) -> dict[str, Any] | None:
         try:
             return self._headers.read(identifier)
-        except HostError:
+        except (HostError, ValueError, RecursionError):  # no file, no JSON, or sequences nested beyond all reason
             try:
                 self._host.get(f"/instances/{identifier}")
             except NotFound:
@@ -123,8 +134,10 @@ def _of_level(attributes: dict[str, Any], level: str) -> dict[str, Any]:
 
 def _with_modified(item: Mapping[str, Any], level: str) -> dict[str, Any]:
     modified = {keyword: value for values in item.get(_MODIFIED, ()) for keyword, value in values.items()}
-    if level == "Instance":  # and what is of no level, so that nothing is lost
-        kept = {keyword: value for keyword, value in modified.items() if keyword not in _ABOVE}
-    else:
-        kept = {keyword: value for keyword, value in modified.items() if keyword in _KEYWORDS[level]}
+    kept = {keyword: value for keyword, value in modified.items() if _level_of(keyword) == level}
     return {**item, _MODIFIED: [kept]}
+
+
+def _level_of(keyword: str) -> str:
+    """What no table names counts as of the object, so that nothing is lost."""
+    return next((level for level, keywords in _KEYWORDS.items() if keyword in keywords), "Instance")

@@ -9,17 +9,15 @@ from ..dicom.attributes import INSTANCE, SERIES, STUDY
 from ..dicom.macros import ANY, Attribute
 from ..host import Host
 
-# Orthanc leaves out values of more than 256 characters unless their tags are named.
-_LONG = frozenset({"LT", "ST", "UC", "UR", "UT"})
-
 
 class Headers:
     """``name`` tells how headers are read."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        long = {row.tag for row in _rows([*STUDY, *SERIES, *INSTANCE]) if row.multiple or row.vr in _LONG}
-        self._ignore_length = ",".join(f"{tag >> 16:04x}-{tag & 0xFFFF:04x}" for tag in sorted(long))
+        # Orthanc leaves out values of more than 256 characters unless their tags are named.
+        tags = {row.tag for row in _rows([*STUDY, *SERIES, *INSTANCE]) if row.vr != "SQ"}
+        self._ignore_length = ",".join(f"{tag >> 16:04x}-{tag & 0xFFFF:04x}" for tag in sorted(tags))
         # A third faster than /tags on Orthanc 1.12. /tools/find with RequestedTags would be twice as fast again, but writes a
         # warning into the log for each object.
         self.name = "LoadDicomInstance until the pixel data" if host.can_load_headers else "/instances/{id}/tags"

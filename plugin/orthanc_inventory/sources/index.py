@@ -6,7 +6,6 @@ How the index is asked depends on what this Orthanc can do and is fast at: see `
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -19,13 +18,14 @@ from . import Encoded, Moved, StudyDeleted, StudyUnreadable
 from .data_sets import DataSets, add_other_patient_ids, completed
 from .details import Details
 from .originals import Originals, date_time
+from .query import IndexQuery
+from .rejections import Rejections
+from .selection import deeper, within
 
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
 # LastUpdate counts seconds: of a study that changed this lately (seconds) it does not tell whether it changed again.
 _RESTLESS = datetime.timedelta(seconds=2)
-# All but what every step of Orthanc and of ours leaves as it is.
-_UNSURE = re.compile(r"[^A-Za-z0-9^._*-]")
 # Instance Availability (0008,0056): what Orthanc lists can be fetched at once. Study and series say it for their instances.
 _AVAILABILITY = "ONLINE"
 
@@ -55,6 +55,7 @@ class IndexSource:
         pseudo_patient: the PatientID under which inventories themselves are kept; they are never records.
         access: Retrieve AE Title and Retrieve URL, the same for each study.
         originals: finds what modified resources were before.
+        rejections: what rejection notes withdraw.
         details: reads headers of objects too; None: the index is enough.
     """
 
@@ -62,33 +63,56 @@ class IndexSource:
         self,
         host: Host,
         strategy: Strategy,
+        query: IndexQuery,
         pseudo_patient: str,
         access: Attributes,
         originals: Originals,
+        rejections: Rejections,
         details: Details | None = None,
     ) -> None:
         self._host = host
         self._strategy = strategy
+        self._query = query
         self._pseudo_patient = pseudo_patient
         self._access = access
         self._originals = originals
+        self._rejections = rejections
+        self.withdrawn: Mapping[str, str] = {}
         self._details = details
         self._of_study, self._of_series = DataSets(STUDY), DataSets(SERIES)
 
     @property
     def name(self) -> str:
-        return self._strategy.name
+        return self._strategy.name + (f"; headers by {self._details.name}" if self._details else "")
+
+    def begin(self) -> None:
+        self._rejections.read()
+        self.withdrawn = self._rejections.withdrawn
+
+    def check(self, scope: Scope) -> None:
+        self._query.check(scope)
+
+    def all_studies(self) -> Sequence[str]:
+        return self._host.get_json("/studies")
+
+    def children(self, study: str) -> tuple[str, list[str]]:
+        try:
+            head = self._host.get_json(f"/studies/{study}")
+            return head.get("LastUpdate", ""), _identifiers(self._strategy.series(study))
+        except NotFound:
+            raise StudyDeleted from None
+
+    def studies_of(self, level: str, identifier: str) -> Sequence[str]:
+        try:
+            if level == "Patient":
+                return self._host.get_json(f"/patients/{identifier}")["Studies"]
+            parent = "series" if level == "Series" else "instances"
+            return [self._host.get_json(f"/{parent}/{identifier}/study")["ID"]]
+        except NotFound:  # gone since: its deletion is a change of its own
+            return []
 
     def studies(self, scope: Scope) -> Sequence[str]:
-        candidates = _query(scope) if self._may_search() else None
-        if candidates is None:
-            return self._host.get_json("/studies")
-        return self._host.post_json("/tools/find", {"Level": "Study", "Query": candidates, "CaseSensitive": False})
-
-    def _may_search(self) -> bool:
-        # Both limits cut the answer of /tools/find short, on some versions without a word (platform section 3).
-        limits = ("LimitFindResults", "LimitFindInstances")
-        return not any(self._host.configuration.get(limit) for limit in limits)
+        return self._query.studies(scope)
 
     def read(
         self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
@@ -119,7 +143,7 @@ class IndexSource:
     ) -> tuple[Encoded, list[Skipped]] | None:
         head = self._host.get_json(f"/studies/{study}")
         attributes = dict(self._of_study.from_index({**head["PatientMainDicomTags"], **head["MainDicomTags"]}, {}))
-        if not scope.matches(attributes, unknown_yet="ModalitiesInStudy"):
+        if not scope.may_match_study(attributes) or not scope.matches_labels(head.get("Labels", ())):
             return None
         if attributes.get("PatientID") == self._pseudo_patient and self._is_inventory(study):
             return None
@@ -138,8 +162,9 @@ class IndexSource:
             "NumberOfStudyRelatedSeries": str(len(series)),
             "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
         }
+        attributes |= self._rejections.study_attributes(series)
         add_other_patient_ids(attributes)
-        if not scope.matches(attributes):
+        if not scope.may_match_study(attributes):
             return None
         details: dict[str, Attributes] = {}
         unread = 0
@@ -147,10 +172,17 @@ class IndexSource:
             of_study, details, unread = self._details.of_study(series)
             attributes = completed(attributes, of_study)
         skipped: list[Skipped] = []
-        records = self._series(study, series, level, skipped, details)
+        recorded = self._originals.of_study(head, attributes)
+        if not scope.matches_study(recorded):
+            return None
+        records = within(scope, self._series(study, series, deeper(level, scope.deepest_level), skipped, details))
+        if records is None:
+            if skipped:
+                raise StudyUnreadable("some of its instances cannot be read, so that it may be in scope or not")
+            return None
         # At the level of instances those headers are read for their instances, and counted there.
         unread = 0 if level == "INSTANCE" else unread
-        encoded = encode(StudyRecord(study, self._originals.of_study(head, attributes), records, unread))
+        encoded = encode(StudyRecord(study, recorded, records, unread, _identifiers(series), last_update))
         if self._last_update(study) != last_update:
             raise Moved
         if last_update >= (now - _RESTLESS).strftime("%Y%m%dT%H%M%S") or not last_update:
@@ -168,7 +200,10 @@ class IndexSource:
     ) -> Iterator[SeriesRecord]:
         if level == "INSTANCE":
             for entry, instances in self._strategy.instances(study, series, skipped):
+                if self._details is not None:
+                    self._details.add_to_instances(instances)
                 self._originals.add_to_instances(entry, instances)
+                self._rejections.mark_instances(instances)
                 yield SeriesRecord(entry["ID"], self._series_attributes(entry, details), instances)
         else:
             for entry in series:
@@ -176,7 +211,11 @@ class IndexSource:
 
     def _series_attributes(self, entry: dict[str, Any], details: Mapping[str, Attributes]) -> Attributes:
         index = self._of_series.from_index(entry["MainDicomTags"], entry.get("Metadata", {}))
-        attributes = {**completed(index, details.get(entry["ID"], {})), "InstanceAvailability": _AVAILABILITY}
+        attributes = {
+            **completed(index, details.get(entry["ID"], {})),
+            "InstanceAvailability": _AVAILABILITY,
+            **self._rejections.series_attributes(entry["Instances"]),
+        }
         return self._originals.of_series(entry, attributes)
 
     def _last_update(self, study: str) -> str:
@@ -197,20 +236,6 @@ def _children(series: list[dict[str, Any]]) -> dict[str, set[str]]:
     return {entry["ID"]: set(entry["Instances"]) for entry in series}
 
 
-def _query(scope: Scope) -> dict[str, str] | None:
-    """A query for Orthanc that finds at least what the scope means, or None where there is nothing to ask for.
-
-    Orthanc compares without accents and before values are brought into a legal form, so every character that could
-    differ is left open, and what it finds is matched again.
-    """
-    query: dict[str, str] = {}
-    for keyword, value in scope.keys.items():
-        if keyword == "StudyInstanceUID":
-            query[keyword] = value
-        elif keyword in ("PatientID", "AccessionNumber", "PatientName"):
-            pattern = _UNSURE.sub("*", value.rstrip(" "))
-            # A longer value may have been cut to the length that its VR allows; a name has several component groups.
-            if len(pattern) >= 16 or keyword == "PatientName":
-                pattern += "*"
-            query[keyword] = f"*{pattern}" if keyword == "PatientName" else pattern
-    return query or None
+def _identifiers(series: list[dict[str, Any]]) -> list[str]:
+    """IDs of the series, then of their instances."""
+    return [entry["ID"] for entry in series] + [instance for entry in series for instance in entry["Instances"]]

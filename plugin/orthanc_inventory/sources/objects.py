@@ -8,8 +8,7 @@ from ..dicom.attributes import INSTANCE
 from ..dicom.records import InstanceRecord
 from ..dicom.terms import PLAIN_FILE
 from ..host import Host, NotFound
-from .data_sets import DataSets, completed
-from .details import Details
+from .data_sets import DataSets
 from .originals import NOTE
 
 
@@ -19,14 +18,12 @@ class Objects:
     Args:
         uris: whether files can be reached by a URI, relative to the Stored Instance Base URI (PS3.3 C.38.1.2.6).
         checksums: whether to write the MD5 that Orthanc keeps.
-        details: reads the header of each object too; None: the index is enough.
     """
 
-    def __init__(self, host: Host, uris: bool, checksums: bool, details: Details | None = None) -> None:
+    def __init__(self, host: Host, uris: bool, checksums: bool) -> None:
         self._host = host
         self._uris = uris
         self.checksums = checksums
-        self._details = details
         self._data_sets = DataSets(INSTANCE)
 
     def record(
@@ -36,15 +33,9 @@ class Objects:
 
         Raises:
             HostError: the index lacks the transfer syntax, and the file cannot be read.
-            Moved: the object was deleted.
         """
         if "MainDicomSequences" in metadata:
             tags = dict(self._data_sets.from_index(tags, metadata))
-        unread = False
-        if self._details is not None:
-            details = self._details.of_instance(identifier)
-            unread = details is None
-            tags = completed(tags, details or {})
         transfer_syntax = metadata.get("TransferSyntax") or self._transfer_syntax(identifier)
         access: dict[str, int | str] = {
             "FileLengthInContainer": size,
@@ -62,7 +53,7 @@ class Objects:
             tags[NOTE], tags["ReceptionDate"] = metadata[NOTE], metadata.get("ReceptionDate", "")
         tags["SOPClassUID"] = metadata.get("SopClassUid") or self._sop_class(identifier)
         tags["FileAccessSequence"] = [access]
-        return InstanceRecord(identifier, tags, unread)
+        return InstanceRecord(identifier, tags)
 
     def _transfer_syntax(self, identifier: str) -> str:
         """From the file itself: very old records lack it in the index."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from ..dicom.records import InstanceRecord
+from ..dicom.records import Attributes, InstanceRecord
 from ..dicom.rejection import rejected_objects, removal
 from ..host import Host, NotFound, identifier_of
 
@@ -20,7 +21,7 @@ class Rejections:
         self._host = host
         self._reasons: dict[str, str] = {}
         self._notes: set[str] = set()
-        self._studies: set[str] = set()
+        self._studies: dict[str, list[str]] = {}
 
     def read(self) -> None:
         """Reads all rejection notes that the archive holds now.
@@ -28,13 +29,13 @@ class Rejections:
         Raises:
             HostError: a note is there and cannot be read; without it no record is sure.
         """
-        self._reasons, self._notes, self._studies = {}, set(), set()
+        self._reasons, self._notes, self._studies = {}, set(), {}
         for series in self._series():
             for instance in self._children(series):
                 self._read_note(instance)
 
     def _series(self) -> Iterable[str]:
-        """The series of key objects; Orthanc cuts each answer to its limit without a word, so it is asked until none is left."""
+        """The series of key objects; Orthanc cuts its answers to a limit without a word, so it is asked until none is left."""
         found: dict[str, None] = {}
         while True:
             query = {"Level": "Series", "Query": {"Modality": "KO"}, "Since": len(found), "Limit": _PAGE}
@@ -57,26 +58,36 @@ class Rejections:
         patient = note.get("PatientID") or ""
         for rejected in rejected_objects(note):
             self._notes.add(identifier)
-            self._studies.add(identifier_of(patient, rejected.study_uid))
+            study = identifier_of(patient, rejected.study_uid)
+            self._studies.setdefault(study, []).append(f"{rejected.uid} {rejected.reason}")
             self._reasons[identifier_of(patient, *rejected[:3])] = rejected.reason
 
-    def studies(self) -> set[str]:
-        """Orthanc's IDs of the studies of which something is withdrawn."""
-        return self._studies
+    @property
+    def withdrawn(self) -> dict[str, str]:
+        """Orthanc's IDs of the studies of which something is withdrawn, with a digest of what and why."""
+        return {study: hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest() for study, lines in self._studies.items()}
 
-    def of_series(self, instances: list[str]) -> str | None:
-        """The reason why a whole series is withdrawn, by the IDs of its instances; None: it is not."""
-        reasons = {self._reasons.get(identifier) for identifier in instances}
-        return None if None in reasons or not reasons else min(reason for reason in reasons if reason)
-
-    def of_study(self, series: list[dict[str, Any]]) -> str | None:
-        """The same of a study; the notes themselves do not count."""
+    def study_attributes(self, series: list[dict[str, Any]]) -> Attributes:
+        """The mark of a study that is withdrawn as a whole; the notes themselves do not count. Empty: it is not."""
+        if not self._reasons:
+            return {}
         others = [entry["Instances"] for entry in series if not self._notes.issuperset(entry["Instances"])]
-        reasons = {self.of_series(instances) for instances in others}
-        return None if None in reasons or not reasons else min(reason for reason in reasons if reason)
+        return _mark({self._reason(instances) for instances in others})
+
+    def series_attributes(self, instances: list[str]) -> Attributes:
+        """The mark of a series that is withdrawn as a whole, by the IDs of its instances. Empty: it is not."""
+        return _mark({self._reason(instances)}) if self._reasons else {}
 
     def mark_instances(self, instances: list[InstanceRecord]) -> None:
         """Marks those that are withdrawn one by one."""
-        for instance in instances:
+        for instance in instances if self._reasons else ():
             if reason := self._reasons.get(instance.identifier):
                 instance.attributes = {**instance.attributes, **removal(reason)}
+
+    def _reason(self, instances: list[str]) -> str | None:
+        reasons = {self._reasons.get(identifier) for identifier in instances}
+        return None if None in reasons else min(filter(None, reasons), default=None)
+
+
+def _mark(reasons: set[str | None]) -> Attributes:
+    return {} if None in reasons or not reasons else removal(min(filter(None, reasons)))

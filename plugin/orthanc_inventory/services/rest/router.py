@@ -126,6 +126,18 @@ def json_body(request: Request, allowed: Keys) -> dict[str, Any]:
     return body
 
 
+def choice(body: Mapping[str, Any], key: str, allowed: tuple[str, ...], default: str) -> str:
+    """A value of a body that must be one of a few.
+
+    Raises:
+        RestError: 400
+    """
+    value = body.get(key, default)
+    if value not in allowed:
+        raise RestError(400, f"{key} must be one of {', '.join(allowed)}")
+    return value
+
+
 def _check_depth(text: str) -> None:
     depth = 0
     for bracket in re.findall(r"[][{}]", _STRING.sub("", text)):

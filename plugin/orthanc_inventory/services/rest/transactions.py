@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...dicom.records import Skipped
-from ...dicom.scope import InvalidScope, Scope
+from ...dicom.scope import Scope
 from ...dicom.terms import LEVELS
 from ...dicom.values import is_uid, legal_value
 from ...host import Answer, Request, RestError
+from ...production.bases import InvalidBase, UnknownBase, find_base
+from ...production.catalogue import Catalogue
 from ...production.journal import Journal
 from ...production.runs import NotPossible, RunRequest, Runs, TooManyRuns
 from ...production.transaction import DETAILS, State, Transaction
 from ...stores import StoreError
-from .router import Keys, Route, flag, json_body, page, user_of
+from .preview import SCOPE_TYPES, ReadScope
+from .router import Keys, Route, choice, flag, json_body, page, user_of
 
 _CANCEL_KEYS: Keys = {"RetainInstances": bool}
 _START_KEYS: Keys = {
@@ -22,19 +25,27 @@ _START_KEYS: Keys = {
     "Detail": str,
     "Purpose": str,
     "Description": str,
-    "Scope": (dict, type(None)),
+    "Scope": SCOPE_TYPES,
     "TransactionUID": (str, type(None)),
+    "Base": (str, type(None)),
+    "IncludeRemoved": bool,
+    "PatientIdentifiers": bool,
     "Synchronous": bool,
     "UserData": object,
 }
 
 
 class TransactionRoutes:
-    def __init__(self, runs: Runs, journal: Journal, default_level: str, default_detail: str) -> None:
+    """``configuration`` is the section Inventory: its defaults hold for what a body leaves out. ``read_scope``: see ``preview``."""
+
+    def __init__(
+        self, runs: Runs, journal: Journal, catalogue: Catalogue, read_scope: ReadScope, configuration: Mapping[str, Any]
+    ) -> None:
         self._runs = runs
         self._journal = journal
-        self._default_level = default_level
-        self._default_detail = default_detail
+        self._catalogue = catalogue
+        self._read_scope = read_scope
+        self._configuration = configuration
 
     def routes(self) -> list[Route]:
         return [
@@ -50,15 +61,21 @@ class TransactionRoutes:
 
     def start(self, request: Request) -> Answer:
         body = json_body(request, _START_KEYS)
+        level = choice(body, "Level", LEVELS, self._configuration["Level"])
+        detail = choice(body, "Detail", DETAILS, self._configuration["Detail"])
+        scope = self._read_scope(body, detail)
         wanted = RunRequest(
-            _choice(body, "Level", LEVELS, self._default_level),
-            _scope(body.get("Scope") or {}),
+            level,
+            scope.simple(),
             _text(body, "Purpose"),
             _text(body, "Description"),
             _transaction_uid(body),
             body.get("UserData"),
             user_of(request),
-            _choice(body, "Detail", DETAILS, self._default_detail),
+            detail,
+            self._base(body, level, scope),
+            body.get("IncludeRemoved", True),
+            self._identifying(body),
         )
         try:
             transaction = self._runs.submit(wanted)
@@ -70,6 +87,25 @@ class TransactionRoutes:
             self._runs.wait(transaction)
             return Answer(self._public(transaction))
         return Answer({"ID": transaction.uid, "Path": f"/inventories/transactions/{transaction.uid}"})
+
+    def _base(self, body: dict[str, Any], level: str, scope: Scope) -> str:
+        wanted = body.get("Base")
+        if wanted is None:
+            return ""
+        if not body.get("IncludeRemoved", True):
+            raise RestError(400, "IncludeRemoved must be true with Base: else what was deleted since would seem to be there still")
+        try:
+            return find_base(self._catalogue, wanted, level, scope).uid
+        except UnknownBase as error:
+            raise RestError(404, str(error)) from None
+        except InvalidBase as error:
+            raise RestError(400, str(error)) from None
+
+    def _identifying(self, body: dict[str, Any]) -> bool:
+        allowed = self._configuration["PatientIdentifiers"]
+        if body.get("PatientIdentifiers", allowed) and not allowed:
+            raise RestError(403, "PatientIdentifiers must be false, as Inventory.PatientIdentifiers is")
+        return body.get("PatientIdentifiers", allowed)
 
     def list(self, request: Request) -> Answer:
         transactions = page(request, self._runs.transactions())
@@ -113,10 +149,12 @@ def public(transaction: Transaction, skipped: list[Skipped]) -> dict[str, Any]:
         "Progress": transaction.percent,
         "Level": transaction.level,
         "Detail": transaction.detail,
+        "Base": transaction.base or None,
+        "IncludeRemoved": transaction.include_removed,
+        "PatientIdentifiers": transaction.identifying,
         "Scope": transaction.scope,
         "Purpose": transaction.purpose,
         "Description": transaction.description,
-        "Base": None,
         "Requestor": transaction.requestor,
         "CreationTime": transaction.creation_time,
         "CompletionTime": transaction.completion_time or None,
@@ -126,6 +164,7 @@ def public(transaction: Transaction, skipped: list[Skipped]) -> dict[str, Any]:
         "Instances": progress.instances,
         "TotalStudies": transaction.total_studies,
         "DeletedStudies": progress.deleted_studies,
+        "Removed": sum(progress.removed),
         "CorrectedValues": progress.corrected_values,
         "UnreadHeaders": progress.unread_headers,
         "Remaining": _remaining(transaction),
@@ -151,20 +190,6 @@ def _known(transaction: Transaction | None) -> Transaction:
     if transaction is None:
         raise RestError(404, "there is no transaction with this ID; GET /inventories/transactions lists them")
     return transaction
-
-
-def _choice(body: dict[str, Any], key: str, allowed: tuple[str, ...], default: str) -> str:
-    value = body.get(key, default)
-    if value not in allowed:
-        raise RestError(400, f"{key} must be one of {', '.join(allowed)}")
-    return value
-
-
-def _scope(keys: dict[str, Any]) -> dict[str, str]:
-    try:
-        return dict(Scope.parse(keys).keys)
-    except InvalidScope as error:
-        raise RestError(400, str(error)) from None
 
 
 def _text(body: dict[str, Any], key: str) -> str:
