@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
+from typing import Any
 
 from ..dicom.decoder import Place
 from .merged import MergedStudy, merge
@@ -19,6 +20,9 @@ CREATE TABLE record (
 );
 """
 _RECORD = "INSERT INTO record (study, patient, moment, instance, start, stop, explicit) VALUES (?, ?, ?, ?, ?, ?, ?)"
+# SQLite lets go of Python's lock at each row. Done between short pieces of work, that keeps other threads waiting: whoever
+# waits for the lock begins anew each time.
+_BATCH = 1000
 # Of records of one moment that nearest to the root is the latest.
 _MERGED = """
 SELECT study, patient, instance.uid, start, stop, explicit
@@ -40,15 +44,21 @@ class StudyIndex:
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._connection.executescript(_SCHEMA)
         self._connection.execute("BEGIN")
-        self._connection.executemany(_RECORD, self._rows(records))
+        rows = self._rows(records)
+        while batch := list(islice(rows, _BATCH)):
+            self._connection.executemany(_RECORD, batch)
         self._connection.execute("CREATE INDEX record_study ON record (study, patient)")
         self._connection.execute("COMMIT")
 
     def merged(self, by_uid: bool, since: int) -> Iterator[MergedStudy]:
-        return self._merged(self._connection.execute(_ALL_BY_UID if by_uid else _ALL), since)
+        return self._merged(self._select(_ALL_BY_UID if by_uid else _ALL), since)
 
     def find(self, study_uid: str) -> list[MergedStudy]:
-        return list(self._merged(self._connection.execute(_ONE, (study_uid,))))
+        return list(self._merged(self._select(_ONE, study_uid)))
+
+    def _select(self, statement: str, *parameters: str) -> Iterator[Any]:
+        cursor = self._connection.execute(statement, parameters)
+        return chain.from_iterable(iter(lambda: cursor.fetchmany(_BATCH), []))
 
     def _rows(self, records: Iterable[Study]) -> Iterator[tuple[str, str, int, int, int, int, bool]]:
         instance, number = "", 0
