@@ -19,7 +19,7 @@ from .data_sets import DataSets, add_other_patient_ids, completed
 from .details import Details
 from .originals import Originals, date_time
 from .query import IndexQuery
-from .rejections import Rejections
+from .rejections import Marks, Rejections
 from .selection import deeper, within
 
 # How often a study is read when it keeps changing meanwhile.
@@ -162,7 +162,8 @@ class IndexSource:
             "NumberOfStudyRelatedSeries": str(len(series)),
             "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
         }
-        attributes |= self._rejections.study_attributes(series)
+        marks = self._rejections.marks(series)
+        attributes |= marks.study
         add_other_patient_ids(attributes)
         if not scope.may_match_study(attributes):
             return None
@@ -175,7 +176,7 @@ class IndexSource:
         recorded = self._originals.of_study(head, attributes)
         if not scope.matches_study(recorded):
             return None
-        records = within(scope, self._series(study, series, deeper(level, scope.deepest_level), skipped, details))
+        records = within(scope, self._series(study, series, deeper(level, scope.deepest_level), skipped, details, marks))
         if records is None:
             if skipped:
                 raise StudyUnreadable("some of its instances cannot be read, so that it may be in scope or not")
@@ -197,24 +198,25 @@ class IndexSource:
         level: str,
         skipped: list[Skipped],
         details: Mapping[str, Attributes],
+        marks: Marks,
     ) -> Iterator[SeriesRecord]:
         if level == "INSTANCE":
             for entry, instances in self._strategy.instances(study, series, skipped):
                 if self._details is not None:
                     self._details.add_to_instances(instances)
                 self._originals.add_to_instances(entry, instances)
-                self._rejections.mark_instances(instances)
-                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details), instances)
+                marks.add_to(instances)
+                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details, marks), instances)
         else:
             for entry in series:
-                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details))
+                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details, marks))
 
-    def _series_attributes(self, entry: dict[str, Any], details: Mapping[str, Attributes]) -> Attributes:
+    def _series_attributes(self, entry: dict[str, Any], details: Mapping[str, Attributes], marks: Marks) -> Attributes:
         index = self._of_series.from_index(entry["MainDicomTags"], entry.get("Metadata", {}))
         attributes = {
             **completed(index, details.get(entry["ID"], {})),
             "InstanceAvailability": _AVAILABILITY,
-            **self._rejections.series_attributes(entry["Instances"]),
+            **marks.series.get(entry["ID"], {}),
         }
         return self._originals.of_series(entry, attributes)
 

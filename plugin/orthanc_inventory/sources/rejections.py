@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from ..dicom.records import Attributes, InstanceRecord
 from ..dicom.rejection import rejected_objects, removal
@@ -12,6 +12,23 @@ from ..host import Host, NotFound, identifier_of
 
 # Series in one answer of Orthanc.
 _PAGE = 1000
+
+
+class Marks(NamedTuple):
+    """What to add to a study record, and to those of its series and instances by Orthanc's ID (0008,0405)."""
+
+    study: Attributes
+    series: Mapping[str, Attributes]
+    instances: Mapping[str, Attributes]
+
+    def add_to(self, instances: list[InstanceRecord]) -> None:
+        if self.instances:
+            for instance in instances:
+                if instance.identifier in self.instances:
+                    instance.attributes = {**instance.attributes, **self.instances[instance.identifier]}
+
+
+NO_MARKS = Marks({}, {}, {})
 
 
 class Rejections:
@@ -67,27 +84,22 @@ class Rejections:
         """Orthanc's IDs of the studies of which something is withdrawn, with a digest of what and why."""
         return {study: hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest() for study, lines in self._studies.items()}
 
-    def study_attributes(self, series: list[dict[str, Any]]) -> Attributes:
-        """The mark of a study that is withdrawn as a whole; the notes themselves do not count. Empty: it is not."""
+    def marks(self, series: list[dict[str, Any]]) -> Marks:
+        """Of a study, by its series as Orthanc expands them: the highest level that tells all. Notes themselves do not count."""
         if not self._reasons:
-            return {}
-        others = [entry["Instances"] for entry in series if not self._notes.issuperset(entry["Instances"])]
-        return _mark({self._reason(instances) for instances in others})
-
-    def series_attributes(self, instances: list[str]) -> Attributes:
-        """The mark of a series that is withdrawn as a whole, by the IDs of its instances. Empty: it is not."""
-        return _mark({self._reason(instances)}) if self._reasons else {}
-
-    def mark_instances(self, instances: list[InstanceRecord]) -> None:
-        """Marks those that are withdrawn one by one."""
-        for instance in instances if self._reasons else ():
-            if reason := self._reasons.get(instance.identifier):
-                instance.attributes = {**instance.attributes, **removal(reason)}
+            return NO_MARKS
+        reasons = {entry["ID"]: self._reason(entry["Instances"]) for entry in series}
+        others = [reasons[entry["ID"]] for entry in series if not self._notes.issuperset(entry["Instances"])]
+        if others and None not in others:
+            return Marks(removal(min(filter(None, others))), {}, {})
+        instances = (instance for entry in series if reasons[entry["ID"]] is None for instance in entry["Instances"])
+        return Marks(
+            {},
+            {identifier: removal(reason) for identifier, reason in reasons.items() if reason},
+            {identifier: removal(self._reasons[identifier]) for identifier in instances if identifier in self._reasons},
+        )
 
     def _reason(self, instances: list[str]) -> str | None:
+        """The reason why all of these are withdrawn; None: not all of them are."""
         reasons = {self._reasons.get(identifier) for identifier in instances}
         return None if None in reasons else min(filter(None, reasons), default=None)
-
-
-def _mark(reasons: set[str | None]) -> Attributes:
-    return {} if None in reasons or not reasons else removal(min(filter(None, reasons)))
