@@ -148,10 +148,14 @@ class Plugin:
                 transaction, source, store, journal, changes, increment, settings, interrupted, host.log, measure
             )
 
+        def after_run() -> None:
+            retention.wake()
+            changes.forget(catalogue.marks())
+
         retention = Retention(catalogue, configuration["Retention"]["Keep"], configuration["Retention"]["Days"], host.log)
         runs = Runs(
             journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure,
-            retention.wake,
+            after_run,
         )
         self._runs, self._retention = runs, retention
         catalogue.finish_deletions()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 
 from ..integration.server import INSTALLATIONS
-from . import encoder, orthanc, reader
+from . import encoder, increment, orthanc, reader
 
 
 def main() -> None:
@@ -19,6 +19,10 @@ def main() -> None:
         place = f"{installation.name}, {sizes[0]:,} instances"
         rows.append((place, "Detail Files", f"{rate:,.0f} instances/s, {ratio:.2f} of Index", ""))
         rows += orthanc.table_rows(installation.name, [orthanc.measure(installation, size) for size in sizes])
+        for change, seconds, full in increment.measure(installation):
+            what = f"increment, of 100 of 5,000 studies {change}"
+            figures = f"{seconds:.2f} s, a full run {full:.2f} s: {full / seconds:.0f} times"
+            rows.append((installation.name, what, figures, "20 times or more"))
     for row in rows:
         print(f"| {' | '.join(row)} |")
 

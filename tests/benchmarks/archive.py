@@ -1,4 +1,4 @@
-"""Archives of any size: CT studies of five series with 25 small objects each, made once and kept."""
+"""Archives of any size: CT studies of small objects, made once and kept."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import requests
 from ..integration import archive
 from ..integration.server import CACHE, Installation, Server
 
+# Of a study, unless it is said otherwise; of instances, the number in each series.
 SERIES = 5
 INSTANCES = 25
 
 
-def folder(installation: Installation, instances: int) -> Path:
-    return CACHE / "benchmarks" / f"{installation.name.replace(' ', '-')}-{instances}"
+def folder(installation: Installation, instances: int, series: int = SERIES, in_series: int = INSTANCES) -> Path:
+    shape = "" if (series, in_series) == (SERIES, INSTANCES) else f"-{series}-{in_series}"
+    return CACHE / "benchmarks" / f"{installation.name.replace(' ', '-')}-{instances}{shape}"
 
 
-def fill(installation: Installation, instances: int) -> None:
+def fill(installation: Installation, instances: int, series: int = SERIES, in_series: int = INSTANCES) -> None:
     """Makes the archive unless it is there."""
-    place = folder(installation, instances)
+    place = folder(installation, instances, series, in_series)
     complete = place / "complete"
     if complete.exists():
         return
@@ -31,7 +33,8 @@ def fill(installation: Installation, instances: int) -> None:
     server = Server(installation, place, inventory={"Enable": False}).start()
     try:
         with ThreadPoolExecutor(4) as pool:
-            for _ in pool.map(lambda study: _store(server.url, study), range(instances // (SERIES * INSTANCES))):
+            studies = range(instances // (series * in_series))
+            for _ in pool.map(lambda study: _store(server.url, files(study, series, in_series)), studies):
                 pass
         assert server.get("/statistics")["CountInstances"] == instances
         server.stop()
@@ -40,15 +43,15 @@ def fill(installation: Installation, instances: int) -> None:
     complete.touch()
 
 
-def _store(url: str, study: int) -> None:
+def _store(url: str, files: Iterator[bytes]) -> None:
     with requests.Session() as session:
-        for file in _files(study):
+        for file in files:
             assert session.post(f"{url}/instances", data=file, timeout=60).json()["Status"] == "Success"
 
 
-def _files(study: int) -> Iterator[bytes]:
+def files(study: int, series: int, in_series: int) -> Iterator[bytes]:
     """One is encoded, the others differ from it in the number of the object: encoding each would take the most time."""
-    for series in range(SERIES):
-        template = archive.file(study, 1, series, 100000, InstanceNumber="100000")
-        for instance in range(INSTANCES):
+    for number in range(series):
+        template = archive.file(study, 1, number, 100000, InstanceNumber="100000")
+        for instance in range(in_series):
             yield template.replace(b"100000", b"%06d" % (100000 + instance))

@@ -39,15 +39,17 @@ def rejected_objects(note: Mapping[str, Any]) -> Iterator[Rejected]:
     if note.get("SOPClassUID") != KEY_OBJECT_SELECTION:
         return
     titles = _items(note, "ConceptNameCodeSequence")
-    codes = {title.get("CodeValue") for title in titles if title.get("CodingSchemeDesignator") == "DCM"}
+    codes = {str(title.get("CodeValue")) for title in titles if title.get("CodingSchemeDesignator") == "DCM"}
     for reason in codes & REASONS.keys():
         for study in _items(note, "CurrentRequestedProcedureEvidenceSequence"):
             for series in _items(study, "ReferencedSeriesSequence"):
                 for instance in _items(series, "ReferencedSOPSequence"):
-                    study_uid, series_uid = study.get("StudyInstanceUID"), series.get("SeriesInstanceUID")
-                    uid = instance.get("ReferencedSOPInstanceUID")
-                    if study_uid and series_uid and uid:
-                        yield Rejected(study_uid, series_uid, uid, reason)
+                    yield Rejected(
+                        str(study.get("StudyInstanceUID")),
+                        str(series.get("SeriesInstanceUID")),
+                        str(instance.get("ReferencedSOPInstanceUID")),
+                        reason,
+                    )
 
 
 def _items(attributes: Mapping[str, Any], keyword: str) -> list[Mapping[str, Any]]:

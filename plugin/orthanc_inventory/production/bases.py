@@ -32,19 +32,19 @@ def find_base(catalogue: Catalogue, wanted: str, level: str, scope: Scope) -> Ke
                 if not catalogue.missing(inventory):
                     return inventory
         raise UnknownBase("Base: there is no COMPLETE inventory of this level and scope; leave Base out to make one")
-    inventory = catalogue.inventory(wanted)
-    if inventory is None:
+    named = catalogue.inventory(wanted)
+    if named is None:
         raise UnknownBase('Base must be "latest" or the SOP Instance UID of a root that GET /inventories lists')
-    document = inventory.document
+    document = named.document
     if "Mark" not in document:
         raise InvalidBase("Base must be an inventory that this Orthanc made itself")
     if document["InventoryLevel"] != level:
         raise InvalidBase(f"Base has the level {document['InventoryLevel']}; the Level of an increment must be the same")
     if not scope.is_within(Scope.parse(document["Scope"])):
         raise InvalidBase("Base has another scope: that of an increment must have all keys of its base's, with the same values")
-    if catalogue.missing(inventory):
+    if catalogue.missing(named):
         raise InvalidBase("Base was removed in part: the Missing of its summary names the instances")
-    return inventory
+    return named
 
 
 def _is_same(one: Scope, other: Scope) -> bool:

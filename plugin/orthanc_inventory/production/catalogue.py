@@ -168,6 +168,11 @@ class Catalogue:
                 del parts[uid]
         return parts
 
+    def marks(self) -> Iterator[str]:
+        """The points in the record of changes from which increments may ask."""
+        yield from (inventory.document["Mark"] for inventory in self._journal.inventories() if "Mark" in inventory.document)
+        yield from (transaction.mark for transaction in self._journal.unfinished() if transaction.mark)
+
     def finish_deletions(self) -> None:
         """Deletes the instances of inventories and runs whose end was cut short."""
         for study_uid, store in self._journal.abandoned():

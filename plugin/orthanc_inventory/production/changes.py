@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -80,6 +80,9 @@ class Changes:
 
     def _begin(self) -> None:
         row = self._connection.execute("SELECT epoch, sequence, gap, state FROM watch").fetchone()
+        self._epoch: str
+        self._sequence: int
+        self._gap: int
         self._epoch, self._sequence, self._gap, state = row or (uuid.uuid4().hex, 0, 0, "")
         if not state or not self._index.is_unchanged(state):
             self._sequence += 1
@@ -139,12 +142,12 @@ class Changes:
                 return
             last = rows[-1][1]
 
-    def forget(self, mark: str) -> None:
-        """Nobody will ask for what came before this mark any more."""
-        epoch, _, number = mark.partition(":")
-        if epoch == self._epoch:
-            with self._lock:
-                self._connection.execute("DELETE FROM changes WHERE sequence <= ?", (int(number),))
+    def forget(self, marks: Iterable[str]) -> None:
+        """Nobody will ask for what came before all of these marks any more."""
+        with self._lock:
+            numbers = (int(number) for epoch, _, number in (mark.partition(":") for mark in marks) if epoch == self._epoch)
+            oldest = min(numbers, default=self._sequence)
+            self._connection.execute("DELETE FROM changes WHERE sequence <= ?", (oldest,))
 
     def settle(self, patience: float) -> None:
         """Waits until no change is on its way to the callback, at most so many seconds."""

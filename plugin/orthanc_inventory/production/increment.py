@@ -7,6 +7,7 @@ import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import cached_property
 from itertools import islice
 
 from ..reader.inventory_file import InventoryFile
@@ -14,7 +15,7 @@ from ..reader.records import Study
 from ..sources import Source, StudyDeleted
 from .catalogue import Catalogue, Member
 from .changes import Change, Changes
-from .journal import Journal, KeptInventory
+from .journal import Journal, KeptInstance, KeptInventory
 from .places import Place, decode_places, identifier_from, number_of, numbers_in, time_number
 
 # Instances of a tree whose places are read at a time.
@@ -48,11 +49,26 @@ class Increment:
         self._changes = changes
         self._source = source
         self._log = log
-        # A later record of a study takes the place of an earlier one.
-        self.members = sorted(
-            catalogue.tree(base), key=lambda member: (member.inventory.number, member.instance.place)  # type: ignore[union-attr]
-        )
         self._places: dict[int, tuple[Member, Place]] = {}
+
+    @cached_property
+    def instances(self) -> dict[str, KeptInstance]:
+        """The whole tree of the base, by UID."""
+        return {member.uid: member.instance for member in self._members if member.instance is not None}
+
+    @cached_property
+    def _members(self) -> list[Member]:
+        """The earlier made first, as a later record of a study takes the place of an earlier one.
+
+        Raises:
+            BaseUnusable
+        """
+        numbered = []
+        for member in self._catalogue.tree(self.base):
+            if member.inventory is None or member.instance is None:
+                raise BaseUnusable(f"the instance {member.uid} of the base is no longer there: make a full inventory")
+            numbered.append((member.inventory.number, member.instance.place, member))
+        return [member for _, _, member in sorted(numbered, key=lambda entry: entry[:2])]
 
     def studies(self) -> list[str]:
         """IDs of all studies that may differ from what the base says, those that are gone included."""
@@ -95,8 +111,8 @@ class Increment:
 
     def _encoded_places(self) -> Iterator[tuple[Member, bytes]]:
         """Of each instance in the tree, the earlier made first."""
-        for start in range(0, len(self.members), _BATCH):
-            batch = self.members[start : start + _BATCH]
+        for start in range(0, len(self._members), _BATCH):
+            batch = self._members[start : start + _BATCH]
             places = self._journal.places([member.uid for member in batch])
             for member in batch:
                 if member.uid not in places:

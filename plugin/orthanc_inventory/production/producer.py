@@ -24,7 +24,7 @@ from ..dicom.uids import new_uid
 from ..sources import Source, StudyDeleted, StudyUnreadable
 from ..stores import Store
 from .changes import Changes
-from .increment import Increment
+from .increment import BaseUnusable, Increment
 from .instance_writer import InstanceWriter, Settings, zone
 from .journal import Journal, KeptInstance, KeptInventory
 from .recorder import Recorder
@@ -99,6 +99,8 @@ class Producer:
             StoreError, HostError, BaseUnusable, sqlite3.Error: the run cannot go on.
         """
         try:
+            if self._transaction.base and self._increment is None:
+                raise BaseUnusable("the base is no longer there: make a full inventory")
             self._begin()
             for study in self._studies():
                 self._take(study)
@@ -242,8 +244,7 @@ class Producer:
     def _base(self) -> tuple[Reference, ...]:
         if self._increment is None:
             return ()
-        instances = {member.uid: member.instance for member in self._increment.members if member.instance is not None}
-        return incorporated(self._writer.tree(self._increment.base.uid, instances))
+        return incorporated(self._writer.tree(self._increment.base.uid, self._increment.instances))
 
     def _increment_scope(self) -> Scope:
         """All study records of the tree lie in the scope of its root (PS3.3 C.38.1.1.5), those of the base included."""

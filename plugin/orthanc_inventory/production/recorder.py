@@ -83,10 +83,8 @@ class Recorder:
 
     def _read(self, study: str, scope: Scope, before: Place | None) -> Recorded | None:
         read = self._source.read(study, self._level, scope, lambda record: self._encode(record, before))
-        if read is None or read[0] is None:
-            return None
-        recorded, skipped = read
-        return recorded._replace(skipped=skipped + recorded.skipped)
+        recorded, skipped = read or (None, [])
+        return recorded and recorded._replace(skipped=skipped + recorded.skipped)
 
     def _encode(self, record: StudyRecord, before: Place | None) -> Recorded | None:
         removals = Removals()

@@ -5,10 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-from ..dicom.uids import new_uid
 from ..host import HostError, describe
 from ..stores import StoreError
 from .increment import BaseUnusable
@@ -26,23 +23,6 @@ class NotPossible(Exception):
 
 class TooManyRuns(Exception):
     """As many runs wait as may."""
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What a new run shall be. ``uid`` is the Transaction UID, empty to have one made."""
-
-    level: str
-    scope: dict[str, Any]
-    purpose: str = ""
-    description: str = ""
-    uid: str = ""
-    user_data: Any = None
-    requestor: str = ""
-    detail: str = "Index"
-    base: str = ""
-    include_removed: bool = True
-    identifying: bool = True
 
 
 class Runs:
@@ -103,8 +83,8 @@ class Runs:
         with self._condition:
             return [self._queue.get(entry.uid, entry) for entry in self._journal.transactions()]
 
-    def submit(self, request: RunRequest) -> Transaction:
-        """Accepts a run.
+    def submit(self, transaction: Transaction) -> None:
+        """Accepts a new transaction, whose creation time and number are set.
 
         Raises:
             NotPossible: the Transaction UID was used before.
@@ -112,29 +92,15 @@ class Runs:
         """
         self._check()
         with self._condition:
-            if request.uid and self.transaction(request.uid) is not None:
+            if self.transaction(transaction.uid) is not None:
                 raise NotPossible("TransactionUID was used before: leave it out, or make a new one")
-            waiting = sum(transaction.state is State.PENDING for transaction in self._queue.values())
+            waiting = sum(entry.state is State.PENDING for entry in self._queue.values())
             if self._is_busy() and waiting >= self._maximum_pending:
                 raise TooManyRuns(f"{waiting} runs are waiting, which is Inventory.MaximumPendingRuns: try later, or cancel one")
-            transaction = Transaction(
-                request.uid or new_uid(),
-                request.level,
-                dict(request.scope),
-                request.purpose,
-                request.description,
-                request.user_data,
-                request.requestor,
-                request.detail,
-                request.base,
-                request.include_removed,
-                request.identifying,
-                creation_time=utc_now(),
-            )
+            transaction.creation_time = utc_now()
             self._journal.add(transaction)
             self._queue[transaction.uid] = transaction
             self._condition.notify_all()
-            return transaction
 
     def _is_busy(self) -> bool:
         return any(transaction.state in (State.PENDING, State.RUNNING) for transaction in self._queue.values())
@@ -188,10 +154,11 @@ class Runs:
         with self._condition:
             self._condition.wait_for(lambda: transaction.is_over or transaction.state is State.PAUSED or self._stopping)
 
-    def _refuse(self, uid: str, what: str) -> None:
+    def _refuse(self, uid: str, what: str) -> Transaction | None:
         transaction = self._journal.transaction(uid)
         if transaction is not None:
             raise _not_possible(transaction, what)
+        return None
 
     def _is_ending(self, transaction: Transaction) -> bool:
         writing_root = self._writing_root and transaction is self._running

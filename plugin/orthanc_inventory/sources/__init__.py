@@ -30,8 +30,10 @@ class Source(Protocol):
     ``withdrawn`` are the studies of which rejection notes withdraw something, with a digest of what: as ``begin`` found them.
     """
 
-    name: str
     withdrawn: Mapping[str, str]
+
+    @property
+    def name(self) -> str: ...
 
     def begin(self) -> None:
         """Looks for all that a run must know before its first record."""

@@ -85,7 +85,7 @@ class Rejections:
         return {study: hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest() for study, lines in self._studies.items()}
 
     def marks(self, series: list[dict[str, Any]]) -> Marks:
-        """Of a study, by its series as Orthanc expands them: the highest level that tells all. Notes themselves do not count."""
+        """Of a study, by its series as Orthanc expands them: at the highest level that tells all. Notes do not count."""
         if not self._reasons:
             return NO_MARKS
         reasons = {entry["ID"]: self._reason(entry["Instances"]) for entry in series}

@@ -8,12 +8,13 @@ from typing import Any
 from ...dicom.records import Skipped
 from ...dicom.scope import Scope
 from ...dicom.terms import LEVELS
+from ...dicom.uids import new_uid
 from ...dicom.values import is_uid, legal_value
 from ...host import Answer, Request, RestError
 from ...production.bases import InvalidBase, UnknownBase, find_base
 from ...production.catalogue import Catalogue
 from ...production.journal import Journal
-from ...production.runs import NotPossible, RunRequest, Runs, TooManyRuns
+from ...production.runs import NotPossible, Runs, TooManyRuns
 from ...production.transaction import DETAILS, State, Transaction
 from ...stores import StoreError
 from .preview import SCOPE_TYPES, ReadScope
@@ -64,12 +65,12 @@ class TransactionRoutes:
         level = choice(body, "Level", LEVELS, self._configuration["Level"])
         detail = choice(body, "Detail", DETAILS, self._configuration["Detail"])
         scope = self._read_scope(body, detail)
-        wanted = RunRequest(
+        transaction = Transaction(
+            _transaction_uid(body),
             level,
             scope.simple(),
             _text(body, "Purpose"),
             _text(body, "Description"),
-            _transaction_uid(body),
             body.get("UserData"),
             user_of(request),
             detail,
@@ -78,7 +79,7 @@ class TransactionRoutes:
             self._identifying(body),
         )
         try:
-            transaction = self._runs.submit(wanted)
+            self._runs.submit(transaction)
         except TooManyRuns as error:
             raise RestError(503, str(error)) from None
         except (NotPossible, StoreError) as error:
@@ -203,7 +204,7 @@ def _text(body: dict[str, Any], key: str) -> str:
 def _transaction_uid(body: dict[str, Any]) -> str:
     uid = body.get("TransactionUID")
     if uid is None:
-        return ""
+        return new_uid()
     if not is_uid(uid):
         raise RestError(400, "TransactionUID must be a UID: digits and dots, at most 64, no leading zero in a component")
     return uid
