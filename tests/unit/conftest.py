@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from orthanc_inventory.dicom.uids import new_uid
 from orthanc_inventory.production.journal import Journal
@@ -15,6 +16,11 @@ from orthanc_inventory.production.producer import Producer
 from orthanc_inventory.production.transaction import Transaction, utc_now
 
 from .memory import MemorySource, MemoryStore
+
+
+# No test is timed: a busy machine is no defect.
+settings.register_profile("patient", deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -352,5 +352,6 @@ def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     [example] = re.findall(r"^## Reading inventories in Python$.*?^```python\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
     (tmp_path / "inventory.dcm").write_bytes(file("1.0", [study("2.1", {"2.1.1": ["2.1.1.1"]}, StudyDate="20260131")]))
-    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["INSTANCE COMPLETE 20260101", "P 2.1 20260131", f"2.1.1.1 {CT} []"]
