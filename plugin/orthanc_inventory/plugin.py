@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,8 @@ class Plugin:
 
         def after_run() -> None:
             retention.wake()
-            changes.forget(catalogue.marks())
+            with suppress(sqlite3.Error):  # the next run tries again
+                changes.forget(catalogue.marks())
 
         retention = Retention(catalogue, configuration["Retention"]["Keep"], configuration["Retention"]["Days"], host.log)
         runs = Runs(

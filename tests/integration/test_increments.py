@@ -9,8 +9,8 @@ from typing import Any
 import pydicom
 import pytest
 
-from . import archive
-from .server import Server
+from . import archive, script
+from .server import SCRIPT, Server
 
 Record = tuple[str, str, str, str]
 
@@ -73,7 +73,8 @@ def change_everything(server: Server) -> None:
     server.delete(f"/instances/{find('Instance', SOPInstanceUID=archive.uid(4, 2, 1, 1))}")
     # Orthanc keeps the values of a study that is there, whatever comes in.
     server.delete(f"/studies/{find('Study', StudyInstanceUID=archive.uid(5, 1))}")
-    server.store(*(archive.file(5, 1, series, instance, StudyDescription="Corrected") for series in (1, 2) for instance in (1, 2)))
+    places = [(series, instance) for series in (1, 2) for instance in (1, 2)]
+    server.store(*(archive.file(5, 1, *place, StudyDescription="Corrected") for place in places))
 
 
 @pytest.mark.parametrize("store", ["Orthanc", "Directory"])
@@ -190,14 +191,61 @@ def test_many_increments_nest_no_deeper_than_readers_can_follow(make_server: Cal
     server = make_server(inventory={"StoreIn": "Directory"}).start()
     server.store(archive.file(1, 1))
     server.make()
-    for number in range(2, 40):
-        server.store(archive.file(number, 1))
-        summary = server.make(Base="latest")
+    for _ in range(36):
+        server.make(Base="latest")
+    server.store(archive.file(2, 1))
+    summary = server.make(Base="latest")
     root = server.file(summary["SOPInstanceUID"])
 
     def depth(item: pydicom.Dataset) -> int:
         return 1 + max(map(depth, item.get("IncorporatedInventoryInstanceSequence", ())), default=0)
 
     assert depth(root) - 1 <= 32
-    assert (summary["Studies"], summary["TotalNumberOfStudyRecords"]) == (39, 39)
-    assert len(merged(server, summary)) == 39
+    assert (summary["Studies"], summary["TotalNumberOfStudyRecords"]) == (2, 2)
+    assert len(merged(server, summary)) == 2
+
+
+def test_what_changes_while_the_base_is_made_is_in_the_increment(make_server: Callable[..., Server]) -> None:
+    text = """
+def change(*arguments):
+    for study in json.loads(orthanc.RestApiGet("/studies?expand")):
+        if study["PatientMainDicomTags"]["PatientID"] == "P0001":
+            orthanc.RestApiDelete("/instances/" + json.loads(orthanc.RestApiGet("/studies/" + study["ID"] + "/instances"))[0]["ID"])
+    with open(folder + "/arriving", "rb") as file:
+        orthanc.RestApiPost("/instances", file.read())
+at(StudyEncoder, 'encode', [3], change, after=True)
+"""
+    server = make_server(inventory={"MaxRecordsPerInstance": 3})
+    server.configuration["PythonScript"] = str(script.write(server.folder, text))
+    (server.folder / "arriving").write_bytes(archive.file(2, 1, 1, 9))
+    server.start()
+    server.store(*archive.files(3, 1, 1, 2))
+    before = in_archive(server)
+    server.make()
+    check(server, server.make(Base="latest"), before | in_archive(server))
+
+
+@pytest.mark.parametrize("point", [
+    "at(Journal, 'begin', [1], die, after=True)",
+    "at(Journal, 'checkpoint', [2], die)",
+    "at(Journal, 'checkpoint', [2], die, after=True)",
+    "at(Journal, 'finish', [1], die)",
+])
+def test_a_killed_increment_goes_on_by_itself(make_server: Callable[..., Server], point: str) -> None:
+    server = make_server(inventory={"MaxRecordsPerInstance": 12}).start()
+    server.store(*archive.files(5, 2, 2, 2))
+    time.sleep(1.1)
+    before = in_archive(server)
+    server.make()
+    change_everything(server)
+    server.stop()
+    server.configuration["PythonScript"] = str(script.write(server.folder, point))
+    server.start()
+    uid = server.begin(Base="latest")
+    server.wait_until_dead()
+    server.configuration["PythonScript"] = str(SCRIPT)
+    server.start()
+    transaction = server.wait_for(uid)
+    summary = server.get(f"/inventories/{transaction['SOPInstanceUID']}")
+    check(server, summary, before | in_archive(server))
+    assert transaction["Studies"] == 9 and len(summary["InstanceUIDs"]) == len(set(summary["InstanceUIDs"]))

@@ -109,8 +109,8 @@ def test_an_archive_that_lacks_a_record_does_not_pass(environment: dict[str, str
     subprocess.run(["cp", "-r", REPOSITORY / "plugin", folder / "plugin"], check=True)
     records = folder / "plugin" / "orthanc_inventory" / "sources" / "walk.py"
     source = records.read_text()
-    assert "for instance in instances:" in source
-    records.write_text(source.replace("for instance in instances:", "for instance in instances[:5]:"))
+    assert "self._expand(page)\n" in source
+    records.write_text(source.replace("self._expand(page)\n", "self._expand(page)[:5]\n"))
     (folder / "plugin" / "inventory_plugin.py").write_text(
         f"import sys\nsys.path.insert(0, {str(folder / 'plugin')!r})\nimport orthanc\n"
         "from orthanc_inventory.plugin import register\nregister(orthanc)\n"

@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -99,13 +100,12 @@ class Changes:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
-        with self._lock:
+        with self._lock, closing(self._connection), suppress(Exception):  # see _work
             self._write()
             state = self._index.read()
             time.sleep(_INTERVAL / 4)
             if not self._pending and self._index.is_unchanged(state):
                 self._connection.execute("UPDATE watch SET state = ?", (state,))
-            self._connection.close()
 
     def note(self, level: str, identifier: str, deleted: bool) -> None:
         """A change, as the callback is told of it; only remembered, for Orthanc waits."""
@@ -174,13 +174,12 @@ class Changes:
 
     def _work(self) -> None:
         while not self._stopping.wait(_INTERVAL):
-            try:
+            # A full disk, say: what cannot be written is tried again; as long as the state is not written, a start is a gap.
+            with suppress(Exception):
                 with self._lock:
                     self._write()
                 if not self._at_rest and time.monotonic() - self._last_change > self._rest:
                     self._write_state()
-            except Exception:  # a full disk, say: as long as the state is not written, a new start is a gap
-                continue
 
     def _write_state(self) -> None:
         start = time.monotonic()

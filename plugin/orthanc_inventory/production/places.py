@@ -33,8 +33,8 @@ def time_number(last_update: str) -> int:
 class Place(NamedTuple):
     """One study record; ``position`` counts the records of its instance from 0.
 
-    ``series`` and ``instances`` are its items for what was there, ``removed`` those that say Removed from Operational Use because
-    it was deleted. ``children`` are all series and instances that the study had, recorded or not; a study that is gone has none.
+    ``series`` and ``instances`` are its items for what was there, ``removed`` those that say Removed from Operational Use, as
+    it was deleted. ``children`` are all series and instances that the study had, recorded or not; one that is gone has none.
     """
 
     study: int

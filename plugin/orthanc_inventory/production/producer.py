@@ -45,8 +45,8 @@ class Interrupted(Exception):
 class Producer:
     """One run of one transaction, in the thread that calls ``produce``.
 
-    ``increment`` is what the run adds to its base, if it has one. ``interrupted`` stops it at the next study; ``log`` gets lines for
-    the administrator; ``observe`` is called about once a second while the run goes on.
+    ``increment`` is what the run adds to its base, if it has one. ``interrupted`` stops it at the next study; ``log`` gets
+    lines for the administrator; ``observe`` is called about once a second while the run goes on.
     """
 
     def __init__(

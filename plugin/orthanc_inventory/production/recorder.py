@@ -24,8 +24,8 @@ _NOTHING = (0, 0, 0)
 class Recorded(NamedTuple):
     """An item of the Inventoried Studies Sequence (0008,0423), and its place.
 
-    ``written`` are the study, series and instance records in it, ``removed`` those of them whose resources were deleted since the
-    base, ``replaced`` those of the base that it takes the place of. ``corrected`` and ``unread`` count values and headers.
+    ``written`` are the study, series and instance records in it, ``removed`` those of them whose resources were deleted since
+    the base, ``replaced`` those of the base that it takes the place of. ``corrected`` and ``unread`` count values and headers.
     """
 
     item: bytes

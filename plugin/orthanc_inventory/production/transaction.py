@@ -76,10 +76,10 @@ class Progress:
 class Transaction:
     """All of it but ``progress`` is in the journal before anyone is told; progress is as of the last leaf.
 
-    ``uid`` is the Transaction UID (0008,1195); ``detail`` is ``Index``, or ``Files`` for headers of objects as well; ``base`` the
-    root that an increment builds on; ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and Time as
-    ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form. ``mark`` is the point in the record of
-    changes at which the run began, and ``withdrawn`` what rejection notes withdrew then: a digest for each study.
+    ``uid`` is the Transaction UID (0008,1195); ``detail`` is ``Index``, or ``Files`` for headers of objects as well; ``base``
+    the root that an increment builds on; ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and Time as
+    ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form. ``mark`` is the point in the record
+    of changes at which the run began, and ``withdrawn`` what rejection notes withdrew then: a digest for each study.
     """
 
     uid: str

@@ -37,7 +37,7 @@ _START_KEYS: Keys = {
 
 
 class TransactionRoutes:
-    """``configuration`` is the section Inventory: its defaults hold for what a body leaves out. ``read_scope``: see ``preview``."""
+    """``configuration`` is the section Inventory: its defaults hold for what a body leaves out. ``read_scope`` see there."""
 
     def __init__(
         self, runs: Runs, journal: Journal, catalogue: Catalogue, read_scope: ReadScope, configuration: Mapping[str, Any]
@@ -94,7 +94,7 @@ class TransactionRoutes:
         if wanted is None:
             return ""
         if not body.get("IncludeRemoved", True):
-            raise RestError(400, "IncludeRemoved must be true with Base: else what was deleted since would seem to be there still")
+            raise RestError(400, "IncludeRemoved must be true with Base: else what was deleted would seem to be there still")
         try:
             return find_base(self._catalogue, wanted, level, scope).uid
         except UnknownBase as error:
