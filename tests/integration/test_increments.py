@@ -207,12 +207,15 @@ def test_many_increments_nest_no_deeper_than_readers_can_follow(make_server: Cal
 
 def test_what_changes_while_the_base_is_made_is_in_the_increment(make_server: Callable[..., Server]) -> None:
     text = """
+read = []
+def note(self, record):
+    read.append(record.identifier)
 def change(*arguments):
-    for study in json.loads(orthanc.RestApiGet("/studies?expand")):
-        if study["PatientMainDicomTags"]["PatientID"] == "P0001":
-            orthanc.RestApiDelete("/instances/" + json.loads(orthanc.RestApiGet("/studies/" + study["ID"] + "/instances"))[0]["ID"])
+    instances = json.loads(orthanc.RestApiGet("/studies/" + read[0] + "/instances"))
+    orthanc.RestApiDelete("/instances/" + instances[0]["ID"])
     with open(folder + "/arriving", "rb") as file:
         orthanc.RestApiPost("/instances", file.read())
+at(StudyEncoder, 'encode', [1], note)
 at(StudyEncoder, 'encode', [3], change, after=True)
 """
     server = make_server(inventory={"MaxRecordsPerInstance": 3})
