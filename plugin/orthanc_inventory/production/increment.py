@@ -16,7 +16,7 @@ from ..sources import Source, StudyDeleted
 from .catalogue import Catalogue, Member
 from .changes import Change, Changes
 from .journal import Journal, KeptInstance, KeptInventory
-from .places import Place, decode_places, identifier_from, number_of, numbers_in, time_number
+from .places import Place, decode_places, identifier_from, number_of, numbers_in, numbers_of, time_number
 
 # Instances of a tree whose places are read at a time.
 _BATCH = 100
@@ -86,7 +86,7 @@ class Increment:
 
     def locate(self, studies: Iterable[str]) -> None:
         """Remembers where the base has its latest records of these studies."""
-        wanted = set(map(number_of, studies))
+        wanted = set(numbers_of(studies))
         for member, encoded in self._encoded_places():
             if wanted.isdisjoint(numbers_in(encoded)):
                 continue
@@ -163,7 +163,7 @@ class Increment:
                     continue
                 key = (_signed(number_of(study)),)
                 row = known.execute("SELECT state FROM known WHERE study = ?", key).fetchone()
-                if row is None or row[0] != _state(time_number(last_update), array("Q", map(number_of, children))):
+                if row is None or row[0] != _state(time_number(last_update), numbers_of(children)):
                     found.add(study)
                 known.execute("DELETE FROM known WHERE study = ?", key)
             # What is left is gone, unless it was gone before.

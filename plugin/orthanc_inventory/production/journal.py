@@ -150,6 +150,19 @@ class Journal:
         """All that are remembered, in the order in which they came."""
         return [_transaction(*row) for row in self._read("SELECT number, document, progress FROM transactions ORDER BY number")]
 
+    def latest(self) -> Transaction | None:
+        """The one that was accepted last of those whose run has begun."""
+        rows = self._read(
+            "SELECT number, document, progress FROM transactions WHERE json_extract(document, '$.started') != ''"
+            " ORDER BY number DESC LIMIT 1"
+        )
+        return _transaction(*rows[0]) if rows else None
+
+    def count_failures(self) -> int:
+        """Of those that are remembered, without the cancelled ones."""
+        failed = "json_extract(document, '$.state') = 'Failure' AND json_extract(document, '$.cancellation') IS NULL"
+        return self._read(f"SELECT COUNT(*) FROM transactions WHERE over AND {failed}")[0][0]
+
     def unfinished(self) -> list[Transaction]:
         return [
             _transaction(*row)

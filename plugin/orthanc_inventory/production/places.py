@@ -14,14 +14,19 @@ from typing import NamedTuple
 _HEAD = 6
 
 
+def numbers_of(identifiers: Iterable[str]) -> "array[int]":
+    """The first 64 bits of each ID of Orthanc, which are SHA-1."""
+    digits = "".join([identifier[:8] + identifier[9:17] for identifier in identifiers])
+    return numbers_in(bytes.fromhex(digits))
+
+
 def number_of(identifier: str) -> int:
-    """The first 64 bits of an ID of Orthanc, which is a SHA-1."""
-    return int(identifier[:8] + identifier[9:17], 16)
+    return numbers_of((identifier,))[0]
 
 
 def identifier_from(number: int) -> str:
     """As much of an ID as ``number_of`` keeps: Orthanc has no resource of this ID."""
-    digits = f"{number:016x}"
+    digits = array("Q", (number,)).tobytes().hex()
     return f"{digits[:8]}-{digits[8:]}"
 
 
@@ -50,7 +55,7 @@ def encode_place(
     study: str, last_update: str, series: int, instances: int, removed: int, children: Iterable[str]
 ) -> bytes:
     """``study`` and ``children`` are IDs of Orthanc, ``last_update`` is its LastUpdate; numbers as in ``Place``."""
-    numbers = array("Q", map(number_of, children))
+    numbers = numbers_of(children)
     head = number_of(study), time_number(last_update), series, instances, removed, len(numbers)
     return array("Q", head).tobytes() + numbers.tobytes()
 

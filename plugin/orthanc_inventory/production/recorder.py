@@ -14,7 +14,7 @@ from ..dicom.scope import Scope
 from ..sources import Source, StudyDeleted, StudyUnreadable
 from ..stores import InstanceGone
 from .increment import Increment
-from .places import Place, encode_place, number_of
+from .places import Place, encode_place, numbers_of
 from .removals import Removals
 from .transaction import Counts
 
@@ -93,7 +93,7 @@ class Recorder:
                 return None
             record = replace(record, series=_without_removed(record))
         if before is not None and self._increment is not None:
-            if before.removed or not set(map(number_of, record.children)).issuperset(before.children):
+            if before.removed or not set(numbers_of(record.children)).issuperset(before.children):
                 record = removals.added_to(record, self._increment.record(record.identifier))
         encoded = self._encoder.encode(record)
         removed = (0, removals.series, removals.instances)

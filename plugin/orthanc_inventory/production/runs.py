@@ -83,6 +83,10 @@ class Runs:
         with self._condition:
             return [self._queue.get(entry.uid, entry) for entry in self._journal.transactions()]
 
+    def unfinished(self) -> list[Transaction]:
+        with self._condition:
+            return [transaction for transaction in self._queue.values() if not transaction.is_over]
+
     def submit(self, transaction: Transaction) -> None:
         """Accepts a new transaction, whose creation time and number are set.
 

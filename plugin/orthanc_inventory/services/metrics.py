@@ -24,15 +24,14 @@ METRICS = {
 
 def observe(set_metric: Callable[[str, float], None], runs: Runs, journal: Journal) -> None:
     """Sets every metric to what is true now."""
-    transactions = runs.transactions()
-    states = [transaction.state for transaction in transactions]
-    current = next((entry for entry in transactions if entry.state is State.RUNNING), None)
-    latest = current or max((entry for entry in transactions if entry.started), key=lambda entry: entry.number, default=None)
+    unfinished = runs.unfinished()
+    states = [transaction.state for transaction in unfinished]
+    latest = next((entry for entry in unfinished if entry.state is State.RUNNING), None) or journal.latest()
     values = {
         "orthanc_inventory_running": states.count(State.RUNNING),
         "orthanc_inventory_pending": states.count(State.PENDING),
         "orthanc_inventory_paused": states.count(State.PAUSED),
-        "orthanc_inventory_failures": sum(entry.status == "FAILURE" for entry in transactions),
+        "orthanc_inventory_failures": journal.count_failures(),
         "orthanc_inventory_inventories": journal.count_inventories(),
         "orthanc_inventory_run_progress": latest.percent if latest else 0,
         "orthanc_inventory_run_studies": latest.progress.studies if latest else 0,

@@ -37,10 +37,7 @@ class Objects:
         if "MainDicomSequences" in metadata:
             tags = dict(self._data_sets.from_index(tags, metadata))
         transfer_syntax = metadata.get("TransferSyntax") or self._transfer_syntax(identifier)
-        access: dict[str, int | str] = {
-            "FileLengthInContainer": size,
-            "StoredInstanceTransferSyntaxUID": transfer_syntax,
-        }
+        access: dict[str, int | str] = {"FileLengthInContainer": size, "StoredInstanceTransferSyntaxUID": transfer_syntax}
         if self._uris:
             access["FileAccessURI"] = f"./instances/{identifier}/file"
             access["ContainerFileType"] = PLAIN_FILE

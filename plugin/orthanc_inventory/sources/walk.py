@@ -31,12 +31,20 @@ class Walk:
             yield entry, self._records(entry["Instances"], skipped)
 
     def _records(self, identifiers: list[str], skipped: list[Skipped]) -> list[InstanceRecord]:
-        record, checksums = self._objects.record, self._objects.checksums
+        record, get = self._objects.record, self._host.get
         records = []
         for instance in self._instances(identifiers, skipped):
             identifier = instance["ID"]
+            md5 = ""
             try:
-                md5 = self._md5(identifier) if checksums else ""
+                if self._objects.checksums:
+                    md5 = get(f"/instances/{identifier}/attachments/dicom/md5").decode("ascii")
+            except NotFound:
+                pass  # StoreMD5ForAttachments is false, or was when the object came
+            except HostError as error:
+                skipped.append(Skipped(identifier, "Instance", str(error)))
+                continue
+            try:
                 records.append(record(identifier, instance["MainDicomTags"], instance["Metadata"], instance["FileSize"], md5))
             except NotFound:
                 raise Moved from None
@@ -62,9 +70,3 @@ class Walk:
         if len(answers) != len(identifiers):  # it leaves out what is gone
             raise Moved
         return answers
-
-    def _md5(self, identifier: str) -> str:
-        try:
-            return self._host.get(f"/instances/{identifier}/attachments/dicom/md5").decode("ascii")
-        except NotFound:  # StoreMD5ForAttachments is false, or was when the object came; or it is gone, which LastUpdate tells
-            return ""
