@@ -25,7 +25,7 @@ from orthanc_inventory.dicom.terms import LEVELS
 
 from . import archive, script
 from .server import Server
-from .test_records import check_with_dcmtk
+from .test_records import check_with_others
 
 FILES = {"Detail": "Files"}
 
@@ -185,7 +185,7 @@ def records(server: Server, **body: Any) -> dict[str, tuple[Dataset, Dataset, Da
     """Study, series and instance record of each object by its SOP Instance UID, from an inventory with details."""
     summary = server.make(**{**FILES, **body})
     assert summary["Detail"] == "Files" and summary["InventoryCompletionStatus"] == "COMPLETE"
-    check_with_dcmtk(server, summary)
+    check_with_others(server, summary)
     return {
         instance.SOPInstanceUID: (study, series, instance)
         for study in server.studies(summary)
