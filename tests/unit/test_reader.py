@@ -241,6 +241,15 @@ def test_the_merged_view(case: str) -> None:
     assert len(study_uids(inventory)) == len(records)
 
 
+def test_records_of_other_objects_in_the_same_series_are_united() -> None:
+    """An archive may hold two studies whose Patient IDs differ in padding alone; an increment has one of them anew."""
+    content = file("1.1", [study("2.1", {"3.1": ["4.1"]}, "20260101"), study("2.1", {"3.1": ["4.2"]}, "20260102")])
+    increment = file("1.2", [study("2.1", {"3.1": ["4.1", "4.3"]}, "20260103")])
+    root = file("1.0", references=[reference(content, "1.1"), reference(increment, "1.2")], below=3)
+    [merged] = opened({"1.0": root, "1.1": content, "1.2": increment}, "1.0").merged_studies()
+    assert [instance.uid for entry in merged.series() for instance in entry.instances()] == ["4.1", "4.3", "4.2"]
+
+
 def test_a_study_of_two_patients_is_two_studies() -> None:
     records = [study("2.2", patient="B"), study("2.1", patient="B"), study("2.1", patient="A"), study("2.3")]
     inventory = opened({"1.0": file("1.0", records)}, "1.0")

@@ -37,15 +37,25 @@ class MergedStudy:
 def merge(records: Sequence[Study]) -> MergedStudy:
     """The records of one study, the earliest first.
 
-    A record is complete as far as its maker knew. So a later one takes the place of each earlier one with which it
-    shares a series, and of those without series; removed series stand in it, with Removed from Operational Use.
-    Records that share none describe parts of the study in different places, and are united.
+    A record is complete as far as its maker knew. So a later one takes the place of each earlier one with which it shares an
+    instance, or a series where not both list instances, and of those without series; what was removed stands in it, with Removed
+    from Operational Use. Records that share nothing describe parts of the study in different places, or studies that an
+    archive holds apart, as their Patient IDs differ in what is no part of the value (PS3.5 6.2). These are united.
     """
     if len(records) == 1:
         return MergedStudy(records)
-    current: list[tuple[set[str], Study]] = []
+    current: list[tuple[set[str], set[str], Study]] = []
     for record in records:
-        series = {entry.uid for entry in record.series()}
-        current = [(other, earlier) for other, earlier in current if series and other and series.isdisjoint(other)]
-        current.append((series, record))
-    return MergedStudy([record for _, record in reversed(current)])
+        series, instances = set(), set()
+        for entry in record.series():
+            series.add(entry.uid)
+            instances.update(instance.uid for instance in entry.instances())
+        current = [earlier for earlier in current if _share_nothing(series, instances, *earlier[:2])]
+        current.append((series, instances, record))
+    return MergedStudy([record for _, _, record in reversed(current)])
+
+
+def _share_nothing(series: set[str], instances: set[str], other_series: set[str], other_instances: set[str]) -> bool:
+    if instances and other_instances:
+        return instances.isdisjoint(other_instances)
+    return bool(series) and bool(other_series) and series.isdisjoint(other_series)
