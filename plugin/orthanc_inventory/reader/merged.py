@@ -46,7 +46,8 @@ def merge(records: Sequence[Study]) -> MergedStudy:
         return MergedStudy(records)
     current: list[tuple[set[str], set[str], Study]] = []
     for record in records:
-        series, instances = set(), set()
+        series: set[str] = set()
+        instances: set[str] = set()
         for entry in record.series():
             series.add(entry.uid)
             instances.update(instance.uid for instance in entry.instances())
