@@ -69,12 +69,12 @@ def read(output, uri, **request):
 
 
 def ingest(output, uri, **request):
-    seconds = 0.0
-    for path in sorted(Path(loads(request["body"])).iterdir()):
-        content = path.read_bytes()
-        start = time.perf_counter()
+    contents = [path.read_bytes() for path in sorted(Path(loads(request["body"])).iterdir())]
+    # All in a row: a part of the price of an object, the memory that Orthanc has freed, is paid in what follows it.
+    start = time.perf_counter()
+    for content in contents:
         post("/instances", content)
-        seconds += time.perf_counter() - start
+    seconds = time.perf_counter() - start
     output.AnswerBuffer(json.dumps({"Seconds": seconds}), "application/json")
 
 
