@@ -346,7 +346,8 @@ SCOPES = strategies.fixed_dictionaries(
     {},
     optional={
         "PatientID": keys_of("aA1 "),
-        "PatientName": keys_of("aÄ^="),
+        # A name has at most three groups of components (PS3.5 6.2); a key with more is refused.
+        "PatientName": keys_of("aÄ^=").filter(lambda key: all(name.count("=") < 3 for name in key.split("\\"))),
         "ModalitiesInStudy": keys_of("CT_"),
         "OtherPatientIDsSequence": strategies.fixed_dictionaries({"PatientID": keys_of("a1")}),
         "Modality": keys_of("CT_"),
