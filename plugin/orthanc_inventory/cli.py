@@ -15,13 +15,13 @@ from types import ModuleType
 from typing import NoReturn
 
 from . import __version__
-from .commands import FAILED, CommandError, client, create, show, watch
+from .commands import FAILED, CommandError, client, create, show, verify, watch
 from .commands import list as list_
 from .commands.text import tell
 from .dicom.decoder import InvalidInventory
 from .reader import MissingInstance
 
-COMMANDS: tuple[ModuleType, ...] = (create, list_, show, watch)
+COMMANDS: tuple[ModuleType, ...] = (create, list_, show, verify, watch)
 _PROGRAM = "orthanc-inventory"
 # As a shell tells that a program ended by a signal.
 _BROKEN_PIPE, _INTERRUPTED, _TERMINATED = 128 + signal.SIGPIPE, 128 + signal.SIGINT, 128 + signal.SIGTERM

@@ -85,8 +85,8 @@ class Server:
         self._user = next(iter(users.items())) if users else None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "Server":
-        self.http_port, self.dicom_port = free_port(), free_port()
+    def start(self, http_port: int = 0) -> "Server":
+        self.http_port, self.dicom_port = http_port or free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         file = self.folder / "orthanc.json"
         ports = {"HttpPort": self.http_port, "DicomPort": self.dicom_port}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,20 @@ def test_the_examples_of_the_routes_run(make_server: Callable[..., Server], tmp_
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
     assert '"TransactionStatus": "CANCELED"' in done.stdout.replace('":"', '": "') and "InventoryCompletionStatus" in done.stdout
     assert (tmp_path / "inventory.dcm").stat().st_size > 1000
+
+
+def test_the_examples_of_the_command_line_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = make_server().start()
+    server.store(*archive.files(3))
+    [example] = blocks(section("Command line"), "sh")
+    assert example.count("orthanc-inventory ") == 5
+    command = f'orthanc-inventory() {{ PYTHONPATH="{REPOSITORY}/plugin" "{sys.executable}" -m orthanc_inventory "$@"; }}'
+    script = f"{command}\n{example}".replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
+    assert json.loads(done.stdout[done.stdout.index("{") :])["Studies"] == 3
 
 
 def test_the_example_of_an_own_script_runs(make_server: Callable[..., Server], tmp_path: Path) -> None:

@@ -6,10 +6,14 @@ import os
 import sys
 import time
 from types import TracebackType
+from typing import Self
 
 from .text import printable, tell
 
-_BAR = 20
+# Characters of a bar, as there is room.
+_SHORTEST, _LONGEST = 10, 30
+# Where a terminal does not tell how wide it is.
+_COLUMNS = 80
 # Seconds between two lines where no terminal is.
 _INTERVAL = 10.0
 
@@ -22,7 +26,7 @@ class Progress:
         self._last = -_INTERVAL
         self._drawn = False
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -34,7 +38,7 @@ class Progress:
     def show(self, percent: float | None, text: str, news: bool = False) -> None:
         """``percent`` is from 0 to 100, None where it has no meaning; ``news`` are told at once everywhere."""
         if self._terminal:
-            line = drawn(percent, text, os.get_terminal_size(sys.stderr.fileno()).columns)
+            line = drawn(percent, text, os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS)
             print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
             self._drawn = True
             return
@@ -45,11 +49,13 @@ class Progress:
 
 
 def drawn(percent: float | None, text: str, columns: int) -> str:
-    """A bar and the text in one line that is shorter than the terminal is wide: a full one would break."""
+    """A bar and the text in one line that is shorter than the terminal is wide, as it would break; the end is cut off."""
     line = printable(text)
     if percent is not None:
-        filled = int(_BAR * min(max(percent, 0), 100) / 100)
-        line = f"[{'#' * filled}{'-' * (_BAR - filled)}] {percent:3.0f} %  {line}"
+        line = f"{percent:3.0f} %  {line}"
+        length = min(_LONGEST, max(_SHORTEST, columns - len(line) - 4))
+        filled = int(length * min(max(percent, 0), 100) / 100)
+        line = f"[{'#' * filled}{'-' * (length - filled)}] {line}"
     return line[: max(columns - 1, 0)]
 
 

@@ -58,14 +58,13 @@ def is_over(transaction: Mapping[str, Any]) -> bool:
 
 
 def in_words(transaction: Mapping[str, Any]) -> str:
-    """State, numbers, rate and time left of a transaction in one line."""
-    state = transaction.get("State")
-    words = [str(state).lower()]
+    """State, time left, numbers and rate of a transaction in one line."""
+    words = [str(transaction.get("State")).lower()]
+    if (remaining := transaction.get("Remaining")) is not None and transaction.get("State") == "Running":
+        words.append(f"{duration(remaining)} left")
     # Before that it is not known yet what there is to do.
     if transaction.get("TotalStudies") or transaction.get("Verification"):
         words += _numbers(transaction)
-    if (remaining := transaction.get("Remaining")) is not None and state == "Running":
-        words.append(f"{duration(remaining)} left")
     return ", ".join(words)
 
 
