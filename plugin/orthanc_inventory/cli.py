@@ -11,20 +11,19 @@ import os
 import signal
 import sys
 import warnings
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import NoReturn
 
 from . import __version__
-from .commands import FAILED, CommandError, client, create, show, verify, watch
-from .commands import list as list_
+from .commands import FAILED, CommandError, client, create, listing, show, verify, watch
 from .commands.text import tell
 from .dicom.decoder import InvalidInventory
 from .reader import MissingInstance
 
-COMMANDS: tuple[ModuleType, ...] = (create, list_, show, verify, watch)
+COMMANDS: tuple[ModuleType, ...] = (create, listing, show, verify, watch)
 _PROGRAM = "orthanc-inventory"
 # As a shell tells that a program ended by a signal.
-_BROKEN_PIPE, _INTERRUPTED, _TERMINATED = 128 + signal.SIGPIPE, 128 + signal.SIGINT, 128 + signal.SIGTERM
+_BROKEN_PIPE, _INTERRUPTED = 128 + signal.SIGPIPE, 128 + signal.SIGINT
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,8 +36,9 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; without ``arguments`` that of the process. Answers the exit code."""
     if arguments is None:
-        # Ended so, the process still takes away what it has fetched.
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(_TERMINATED))
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _end)
         # What pydicom finds odd may hold values of patients.
         warnings.filterwarnings("ignore", module="pydicom")
     for stream in (sys.stdout, sys.stderr):
@@ -61,6 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
         problem = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     tell(f"{_PROGRAM}: {problem}")
     return FAILED
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """Ends the process upon a signal, but not before it has taken away what it fetched."""
+    sys.exit(128 + number)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

@@ -8,6 +8,7 @@ import pty
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -212,11 +213,16 @@ def make_site() -> Iterator[Callable[..., tuple[str, list[str | None]]]]:
     """Makes a web site; answers its URL and the list of the credentials that it will have been sent."""
     sites: list[HTTPServer] = []
 
-    def make(**answer: Any) -> tuple[str, list[str | None]]:
+    def make(certificate: tuple[Path, Path] | None = None, **answer: Any) -> tuple[str, list[str | None]]:
         requests: list[str | None] = []
-        sites.append(HTTPServer(("127.0.0.1", 0), type("Site", (_Site,), {"requests": requests, **answer})))
-        threading.Thread(target=sites[-1].serve_forever).start()
-        return f"http://127.0.0.1:{sites[-1].server_port}", requests
+        site = HTTPServer(("127.0.0.1", 0), type("Site", (_Site,), {"requests": requests, **answer}))
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            site.socket = context.wrap_socket(site.socket, server_side=True)
+        sites.append(site)
+        threading.Thread(target=site.serve_forever).start()
+        return f"http{'s' if certificate else ''}://127.0.0.1:{site.server_port}", requests
 
     yield make
     for site in sites:
@@ -328,7 +334,15 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("end", [None, signal.SIGINT, signal.SIGTERM])
+def reading(server: Server, uid: str, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Counts the study records of an inventory that is fetched into ``folder``; with --statistics it then rests."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _READ, "show", uid, "--url", server.url, *options],
+        env=environment(TMPDIR=str(folder)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("end", [None, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_is_fetched_is_taken_away_at_the_end(
     make_server: Callable[..., Server], tmp_path: Path, end: signal.Signals | None
 ) -> None:
@@ -337,10 +351,7 @@ def test_what_is_fetched_is_taken_away_at_the_end(
     summary = server.make()
     folder = tmp_path / "temporary"
     folder.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-c", _READ, "show", summary["SOPInstanceUID"], "--url", server.url, *(["--statistics"] if end else [])],
-        env=environment(TMPDIR=str(folder)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )
+    process = reading(server, summary["SOPInstanceUID"], folder, *(["--statistics"] if end else []))
     assert process.stdout is not None and process.stdout.readline() == b"3\n"
     if end is not None:
         [fetched] = folder.iterdir()
@@ -352,3 +363,33 @@ def test_what_is_fetched_is_taken_away_at_the_end(
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (128 + end if end else 0, b"")
     assert list(folder.iterdir()) == []
+
+
+def test_what_is_fetched_must_be_what_was_made(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = make_server(inventory={"StoreIn": "Directory", "MaxRecordsPerInstance": 3}).start()
+    server.store(*archive.files(3))
+    summary = server.make()
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    _, leaf, *_ = summary["InstanceUIDs"]
+    [path] = (path for path in server.state_directory.rglob(f"*{leaf}*") if path.is_file())
+    content = path.read_bytes()
+    for damage, told in ((content[:-1] + b"x", b"with other bytes than its SHA-256 says"), (None, b"1 files of the inventory")):
+        path.unlink() if damage is None else path.write_bytes(damage)
+        output, errors = (process := reading(server, "latest", folder)).communicate(timeout=60)
+        assert (process.returncode, output, errors.count(b"\n")) == (2, b"", 1) and told in errors
+        assert list(folder.iterdir()) == []
+
+
+def test_https_needs_a_certificate_that_is_trusted(tmp_path: Path, make_site: Callable[..., Any]) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate, "-keyout", key],
+        check=True, capture_output=True,
+    )
+    url, asked = make_site(body=b"[]", certificate=(certificate, key))
+    assert "is not trusted (self-signed certificate); give --ca-file" in refused("list", "--url", url, "--user", "a:b")
+    assert asked == []
+    assert succeeded("list", "--url", url, "--json", "--ca-file", str(certificate)) == "[]\n"
+    assert "cannot be reached: " in refused("list", "--url", url.replace("https", "http"))

@@ -10,7 +10,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from . import CommandError
@@ -101,30 +101,21 @@ class Client:
         query = urlencode({name: value for name, value in parameters.items() if value is not None})
         return self._chunks("GET", f"{path}?{query}" if query else path)
 
-    def post_file(self, path: str, file: BinaryIO, **parameters: object) -> Iterator[bytes]:
-        """Sends a file, from where it stands, and gives the body of the answer in pieces."""
-        query = urlencode({name: value for name, value in parameters.items() if value is not None})
-        return self._chunks("POST", f"{path}?{query}" if query else path, file)
-
     def _json(self, chunks: Iterator[bytes], kind: type) -> Any:
         try:
             value = json.loads(b"".join(chunks))
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, kind):
             raise CommandError(f"{self.url} does not answer as orthanc-inventory does; is it an Orthanc with the plugin?")
         return value
 
-    def _chunks(self, method: str, path: str, body: bytes | BinaryIO | None = None) -> Iterator[bytes]:
+    def _chunks(self, method: str, path: str, body: bytes | None = None) -> Iterator[bytes]:
         connection = self._connection()
         try:
             connection.connect()
             connection.sock.settimeout(self._timeout)
-            headers = self._headers
-            if body is not None and not isinstance(body, bytes):
-                # Orthanc takes no chunked body.
-                headers = {**headers, "Content-Length": str(os.fstat(body.fileno()).st_size - body.tell())}
-            connection.request(method, self._parts.path.rstrip("/") + path, body, headers)
+            connection.request(method, self._parts.path.rstrip("/") + path, body, self._headers)
             response = connection.getresponse()
             if response.status != 200:
                 raise self._refusal(response)
@@ -173,7 +164,7 @@ def _message(body: bytes) -> str:
     try:
         error = json.loads(body)
         message = error["Message"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return ""
     # Orthanc's own errors have but the name of the error there.
     return "" if message == error.get("OrthancError") else printable(message)

@@ -14,6 +14,8 @@ from ..dicom.values import is_uid
 from ..reader import Inventory, open_inventory
 from . import CommandError
 from .client import Client, has_url
+from .progress import Progress
+from .text import number
 
 LATEST = "latest"
 # For the help of commands that take an inventory.
@@ -66,14 +68,21 @@ def fetch(client: Client, uid: str, folder: Path) -> None:
     if missing := summary.get("Missing"):
         raise CommandError(f"{len(missing)} files of the inventory {uid} are missing at {client.url}")
     digests = summary.get("SHA256", {})
-    for instance in summary.get("InstanceUIDs", []):
-        if not is_uid(instance):
-            raise CommandError(f"{client.url} names an inventory instance that is no UID")
-        digest = hashlib.sha256()
-        descriptor = os.open(folder / f"{instance}.dcm", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
-            for chunk in client.stream(f"/inventories/{instance}/file"):
-                digest.update(chunk)
-                file.write(chunk)
-        if digest.hexdigest() != digests.get(instance):
-            raise CommandError(f"the inventory instance {instance} came from {client.url} with other bytes than its SHA-256 says")
+    instances = summary.get("InstanceUIDs", [])
+    with Progress() as progress:
+        for done, instance in enumerate(instances):
+            progress.show(100 * done / len(instances), f"file {number(done + 1)} of {number(len(instances))} is fetched")
+            if not is_uid(instance):
+                raise CommandError(f"{client.url} names an inventory instance that is no UID")
+            if _fetch_file(client, instance, folder / f"{instance}.dcm") != digests.get(instance):
+                raise CommandError(f"the file {instance} came from {client.url} with other bytes than its SHA-256 says")
+
+
+def _fetch_file(client: Client, uid: str, path: Path) -> str:
+    """Answers the SHA-256 of what came."""
+    digest = hashlib.sha256()
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        for chunk in client.stream(f"/inventories/{uid}/file"):
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.hexdigest()

@@ -23,7 +23,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._last = -_INTERVAL
+        self._last = time.monotonic()
         self._drawn = False
 
     def __enter__(self) -> Self:
