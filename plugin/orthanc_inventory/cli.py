@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
                 signal.signal(number, _end)
         # What pydicom finds odd may hold values of patients.
         warnings.filterwarnings("ignore", module="pydicom")
+    # A stream that is closed from the start is None.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

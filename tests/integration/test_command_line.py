@@ -119,14 +119,23 @@ def slow(make_server: Callable[..., Server], delay: int = 100) -> Server:
     return server
 
 
+def paused_in_its_middle(server: Server) -> str:
+    """A run that goes on when the test has begun to watch it."""
+    run = server.begin()
+    server.wait_until(run, Studies=3)
+    server.post(f"/inventories/transactions/{run}/pause")
+    server.wait_for(run, "Paused")
+    return run
+
+
 def test_a_run_is_watched_from_its_middle_on_a_terminal(make_server: Callable[..., Server]) -> None:
     server = slow(make_server)
-    run = server.begin()
-    server.wait_until(run, Studies=2)
+    run = paused_in_its_middle(server)
     master, terminal = pty.openpty()
     process = begun("watch", "--url", server.url, stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
-    drawn = b""
+    drawn = os.read(master, 4096)
+    server.post(f"/inventories/transactions/{run}/resume")
     while select.select([master], [], [], 60)[0]:
         try:
             drawn += os.read(master, 4096)
@@ -134,31 +143,30 @@ def test_a_run_is_watched_from_its_middle_on_a_terminal(make_server: Callable[..
             break
     os.close(master)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert output.decode().strip() == server.transaction(run)["SOPInstanceUID"]
-    lines = drawn.decode().split("\r")
-    assert len(lines) > 3 and drawn.count(b"\n") == 1
-    assert all(len(line.removesuffix("\n").removesuffix("\x1b[K")) < 80 for line in lines)
-    assert any("of 20 studies" in line and "#" in line and "left" in line for line in lines)
+    assert (process.returncode, output.decode().strip()) == (0, server.transaction(run)["SOPInstanceUID"]), drawn
+    _, *lines = drawn.decode().split("\r")
+    assert drawn.count(b"\n") == 1 and lines[-1] == "\n"
+    assert all(line.endswith("\x1b[K") and len(line.removesuffix("\x1b[K")) < 80 for line in lines[:-1])
+    assert "paused, " in lines[0] and "of 20 studies" in lines[0] and "100 %" in lines[-2]
+    assert any("of 20 studies" in line and "#" in line and "-]" in line and "left" in line for line in lines)
 
 
 def test_a_run_is_watched_over_a_restart(make_server: Callable[..., Server]) -> None:
-    server = slow(make_server, 200)
-    run = server.begin()
-    server.wait_until(run, Studies=4)
+    server = slow(make_server)
+    run = paused_in_its_middle(server)
     process = begun("watch", run, "--url", server.url, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stderr is not None and b"running" in process.stderr.readline()
+    assert process.stderr is not None and b"paused" in process.stderr.readline()
     server.kill()
     assert b"cannot be reached: Connection refused; trying again" in process.stderr.readline()
-    port = server.http_port
-    server.start(port)
+    server.start(server.http_port)
+    server.post(f"/inventories/transactions/{run}/resume")
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, output.decode().strip()) == (0, server.wait_for(run)["SOPInstanceUID"]), errors
     assert b"100 %" in errors
 
 
 def test_a_run_goes_on_when_watching_is_interrupted(make_server: Callable[..., Server]) -> None:
-    server = slow(make_server)
+    server = slow(make_server, 300)
     process = begun("create", "--wait", "--url", server.url, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stderr is not None and process.stderr.readline()
     process.send_signal(signal.SIGINT)

@@ -185,6 +185,15 @@ def test_what_is_told_of_a_terminal_that_is_full(inventory: Path) -> None:
     assert done.returncode == 2 and done.stderr == b"orthanc-inventory: [Errno 28] No space left on device\n"
 
 
+def test_a_closed_output_is_no_error(inventory: Path) -> None:
+    for closed, code in ((">&-", 0), ("2>&-", 0), ("no >&- 2>&-", 2)):
+        done = subprocess.run(
+            ["sh", "-c", f'"$1" -m orthanc_inventory show "$2" {closed}', "sh", sys.executable, inventory], capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "plugin")}, check=False,
+        )
+        assert (done.returncode, done.stderr) == (code, b"")
+
+
 def test_printable_text_stays_as_it_is() -> None:
     assert printable("Müller^山田 x") == "Müller^山田 x"
     assert printable("a\nb\r\x00\x7f\x85\u2028\ud800") == "a\\nb\\r\\x00\\x7f\\x85\\u2028\\ud800"

@@ -10,8 +10,8 @@ from typing import Self
 
 from .text import printable, tell
 
-# Characters of a bar, as there is room.
-_SHORTEST, _LONGEST = 10, 30
+# Characters of a bar, at most a quarter of the line.
+_BAR = 30
 # Where a terminal does not tell how wide it is.
 _COLUMNS = 80
 # Seconds between two lines where no terminal is.
@@ -52,10 +52,9 @@ def drawn(percent: float | None, text: str, columns: int) -> str:
     """A bar and the text in one line that is shorter than the terminal is wide, as it would break; the end is cut off."""
     line = printable(text)
     if percent is not None:
-        line = f"{percent:3.0f} %  {line}"
-        length = min(_LONGEST, max(_SHORTEST, columns - len(line) - 4))
+        length = min(_BAR, columns // 4)
         filled = int(length * min(max(percent, 0), 100) / 100)
-        line = f"[{'#' * filled}{'-' * (length - filled)}] {line}"
+        line = f"[{'#' * filled}{'-' * (length - filled)}] {percent:3.0f} %  {line}"
     return line[: max(columns - 1, 0)]
 
 

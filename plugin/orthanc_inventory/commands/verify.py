@@ -71,4 +71,4 @@ def _write(transaction: Mapping[str, Any], findings: Iterator[dict[str, Any]]) -
     if (coverage := verification.get("Coverage")) is not None:
         print(f"{'Coverage:':<12}{coverage:.2%}")
     for finding in findings:
-        print(printable("  ".join(str(finding[key]) for key in ("Kind", "Level", *_UIDS) if finding.get(key))))
+        print(printable("  ".join(str(finding[key]) for key in ("Kind", "Level", *_UIDS, "Reason") if finding.get(key))))
