@@ -235,6 +235,20 @@ def test_a_transaction_is_told_in_words() -> None:
     assert transactions.in_words({**running, "Verification": verification}) == told
 
 
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [({}, 0), ({"Missing": 1}, 1), ({"Damaged": 1}, 1), ({"Different": 1}, 1), ({"Extra": 3, "Later": 3}, 0),
+     ({"Extra": 3, "Later": 2}, 1), ({"Extra": None, "Later": None}, 0)],
+)
+def test_what_came_later_is_no_difference(found: dict[str, int], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    transaction = {"TransactionStatus": "COMPLETE", "TransactionStatusComment": "so", "Verification": {"Checked": 9, **found}}
+    nobody = Client("http://127.0.0.1:1")
+    assert transactions.finish(nobody, transaction) == code
+    told = "the archive is not what the inventory says: so\n" if code else ""
+    assert capsys.readouterr().err == told
+    assert transactions.finish(nobody, {**transaction, "TransactionStatus": "CANCELED"}) == 1
+
+
 def test_an_orthanc_that_does_not_come_back_is_given_up(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,17 +94,23 @@ def finish(client: Client, transaction: dict[str, Any]) -> int:
     """
     status = transaction.get("TransactionStatus")
     verification = transaction.get("Verification")
-    if verification is None:
+    if verification:
+        fine, told = not _differs(verification), "the archive is not what the inventory says"
+    else:
         root = transaction.get("SOPInstanceUID")
         completion = client.get_json(f"/inventories/{root}").get("InventoryCompletionStatus") if root else None
         transaction["InventoryCompletionStatus"] = completion
-        fine = status == completion == "COMPLETE"
-        told = f"the inventory is {completion}" if status == "COMPLETE" else f"the run ended as {status}"
-    else:
-        fine = status == "COMPLETE" and not _found(verification)
-        told = f"the verification ended as {status}" if status != "COMPLETE" else ", ".join(_found(verification))
+        fine, told = completion == "COMPLETE", f"the inventory is {completion}"
+    if status != "COMPLETE":
+        fine, told = False, f"the run ended as {status}"
     if fine:
         return FINE
     reasons = [transaction.get("TransactionStatusComment"), transaction.get("ErrorCode") and transaction.get("ErrorDescription")]
     tell(": ".join([told, *(str(reason) for reason in reasons if reason)]))
     return DIFFERENT
+
+
+def _differs(verification: Mapping[str, Any]) -> bool:
+    """Whether there are findings. What came after the inventory was made is none, as an archive grows."""
+    unexplained = (verification.get("Extra") or 0) - (verification.get("Later") or 0)
+    return any(verification.get(name) for name in ("Missing", "Damaged", "Different")) or unexplained > 0

@@ -1,7 +1,7 @@
 """Verifies that the archive of an Orthanc still is what an inventory says.
 
-Nothing is changed. The exit code is 0 if all is there as it was, and 1 if there are findings or the verification did not
-come to its end.
+Nothing is changed. Ends with 0 if all is there as it was, and with 1 if there are findings or the verification did not come
+to its end. What came later than the inventory is listed as extra, but no reason to end with 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from .transactions import finish, follow
 NAME = "verify"
 _CHECKS = ("EXISTS", "SIZE", "MD5")
 _PAGE = 1000
-_COUNTS = ("Checked", "Missing", "Damaged", "Different", "Extra")
+_KINDS = ("Missing", "Damaged", "Different", "Extra")
+_COUNTS = ("Checked", *_KINDS, "Later", "Unchecked")
+# What a program has to fetch anew.
+_TO_FETCH = "Missing,Damaged"
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
@@ -31,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check", type=str.upper, choices=_CHECKS, default="EXISTS",
         help="that each object is there (default), has the size that the inventory says, or the MD5 too: all files are read",
     )
+    parser.add_argument("--kind", choices=_KINDS, help="tell these findings only; default: all, of uids Missing and Damaged")
     parser.add_argument(
         "--format", choices=("text", "json", "csv", "uids"), default="text",
         help="of the findings; uids: the Study Instance UIDs, one a line, for a program that fetches them anew",
@@ -48,18 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
     code = finish(client, transaction)
     path = f"/inventories/transactions/{started['ID']}/findings"
     if arguments.format == "json":
-        write_json({**transaction, "Findings": list(_findings(client, path))})
+        write_json({**transaction, "Findings": list(_findings(client, path, arguments.kind))})
     elif arguments.format == "text":
-        _write(transaction, _findings(client, path))
+        _write(transaction, _findings(client, path, arguments.kind))
     else:
-        for chunk in client.stream(path, format=arguments.format):
+        kind = arguments.kind or (_TO_FETCH if arguments.format == "uids" else None)
+        for chunk in client.stream(path, format=arguments.format, kind=kind):
             sys.stdout.buffer.write(chunk)
     return code
 
 
-def _findings(client: Client, path: str) -> Iterator[dict[str, Any]]:
+def _findings(client: Client, path: str, kind: str | None) -> Iterator[dict[str, Any]]:
     since = 0
-    while page := client.get_json(path, list, since=since, limit=_PAGE):
+    while page := client.get_json(path, list, since=since, limit=_PAGE, kind=kind):
         yield from page
         since += len(page)
 
