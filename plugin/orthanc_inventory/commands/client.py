@@ -89,14 +89,14 @@ class Client:
             raise CommandError(f"there is no password: set {_PASSWORD}, or write --user NAME:PASSWORD")
         return cls(url, name or None, password, arguments.ca_file or "", arguments.timeout)
 
-    def get_json(self, path: str, kind: type = dict, **parameters: object) -> Any:
+    def get_json(self, path: str, kind: type = dict, /, **parameters: object) -> Any:
         """The answer, which must be of a ``kind``: an object or a list. ``parameters`` are those of the query."""
         return self._json(self.stream(path, **parameters), kind)
 
-    def post_json(self, path: str, body: Any, kind: type = dict) -> Any:
-        return self._json(self._chunks("POST", path, json.dumps(body).encode()), kind)
+    def post_json(self, path: str, body: Any) -> Any:
+        return self._json(self._chunks("POST", path, json.dumps(body).encode()), dict)
 
-    def stream(self, path: str, **parameters: object) -> Iterator[bytes]:
+    def stream(self, path: str, /, **parameters: object) -> Iterator[bytes]:
         """The body of the answer to a GET, in pieces. One that breaks off raises Unreachable."""
         query = urlencode({name: value for name, value in parameters.items() if value is not None})
         return self._chunks("GET", f"{path}?{query}" if query else path)
