@@ -58,7 +58,7 @@ print(file["options"]["install_requires"])' "$repository/setup.cfg"
 }
 
 [ "$(id -u)" = 0 ] || fail "run this as root: it installs packages and starts Orthanc in a chroot"
-install_packages orthanc orthanc-python python3-venv dcmtk debootstrap curl jq
+install_packages orthanc orthanc-python python3-venv dcmtk debootstrap curl jq openssl
 make_environment "[tests]"
 make_chroot
 copy_packages
