@@ -55,6 +55,16 @@ def parser_of(command: ModuleType) -> argparse.ArgumentParser:
     return parser
 
 
+def usage(command: ModuleType) -> str:
+    """A command without options."""
+    words = [
+        f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar)
+        for action in parser_of(command)._actions
+        if not action.option_strings
+    ]
+    return " ".join([command.NAME, *words])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, output, errors = ran(capsys, name, "--help")
@@ -77,7 +87,7 @@ def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_the_readme_names_every_command() -> None:
     section = README.split("\n## Command line\n", 1)[1].split("\n## ", 1)[0]
-    assert re.findall(r"^\| `([a-z]+)[^`]*` \|", section, re.MULTILINE) == NAMES
+    assert re.findall(r"^\| `([a-z]+[^`]*)` \|", section, re.MULTILINE) == [usage(command) for command in cli.COMMANDS]
     for variable in ("ORTHANC_INVENTORY_URL", "ORTHANC_INVENTORY_USER", "ORTHANC_INVENTORY_PASSWORD"):
         assert variable in section
     # Options that the section names are there.
