@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urljoin
 
+# Nearly all URIs of objects: names below the folder of the base. They need not be parsed.
+_BELOW = re.compile(r"\./[A-Za-z0-9_-][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*", re.ASCII).fullmatch
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -15,6 +18,14 @@ def resolve(uri: str, base: str) -> str:
     ``base`` is that of the series item, else of the study item, else of the study end points of the inventory. What in
     it follows the last slash is dropped.
     """
+    if _BELOW(uri):
+        folder = _merged("./", base)
+        return folder + uri[2:] if folder != "./" else uri
+    return _merged(uri, base)
+
+
+@lru_cache(maxsize=64)
+def _merged(uri: str, base: str) -> str:
     scheme = _SCHEME.match(base)
     if _SCHEME.match(uri) or scheme is None:
         return uri

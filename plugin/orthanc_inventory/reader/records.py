@@ -16,6 +16,7 @@ from ..dicom.instants import microseconds
 from ..dicom.recoding import json_object
 from ..dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from ..dicom.uris import resolve
+from .layouts import Layout, Layouts
 
 _SERIES, _INSTANCES = 0x00080424, 0x00080425
 _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x00080018, 0x0020000D, 0x0020000E
@@ -155,6 +156,10 @@ class Instance(_Record):
                                 found[access[0]] = data_set.value(access, character_set)
                 break
         return found
+
+    def encoded_values(self, layouts: Layouts) -> tuple[Layout, tuple[bytes, ...]] | None:
+        """See ``Layouts.read``: much faster than anything else where many instances are alike."""
+        return layouts.read(self._data_set, self.place)
 
     def files(self) -> Iterator[Mapping[str, Any]]:
         """The items of the File Access Sequence (0008,041A), their File Access URI absolute where there is a base."""
