@@ -37,14 +37,17 @@ class Csv:
         self.head = self.line([column.keyword for column in columns])
 
     def cell(self, text: str) -> str:
-        return text if _plain(text) else _quoted(guard(text))
+        if _plain(text):
+            return text
+        text = guard(text)
+        return _quoted(text) if _needs_quotes(text) else text
 
     def line(self, cells: Sequence[str]) -> str:
         return f"{','.join(cells)}\r\n"
 
 
 class PlainCsv(Csv):
-    """For programs that know the columns: without names, and without guards, which they would take for text."""
+    """For a program that knows the columns: without names and guards. What could mean something else to it is in quotes."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__(columns)
@@ -72,4 +75,4 @@ TEXT_FORMATS: dict[str, Callable[[Sequence[Column]], Format]] = {"csv": Csv, "nd
 
 
 def _quoted(text: str) -> str:
-    return '"{}"'.format(text.replace('"', '""')) if _needs_quotes(text) else text
+    return '"{}"'.format(text.replace('"', '""'))
