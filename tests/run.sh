@@ -43,10 +43,26 @@ copy_packages() {
   [ "$(cat "$packages/complete" 2>/dev/null)" != "$fingerprint" ] || return 0
   rm -rf "$packages"
   # shellcheck disable=SC2046
-  "$repository/.venv/bin/pip" install --disable-pip-version-check --target "$packages" $(requirements) >"$log" 2>&1 ||
+  "$repository/.venv/bin/pip" install --disable-pip-version-check --target "$packages" $(requirements options install_requires) >"$log" 2>&1 ||
     fail "pip cannot install the plugin's dependencies; is there a network? All it said: $log"
+  copy_duckdb >>"$log" 2>&1 || fail "pip cannot get duckdb; is there a network? All it said: $log"
   rm -f "$log"
   echo "$fingerprint" >"$packages/complete"
+}
+
+# The extra "analytics", compiled for the Python of either Orthanc, in a folder of its own: servers have it only where a test
+# says so.
+copy_duckdb() {
+  local version wheel wheels
+  wheels="$(mktemp -d)"
+  for version in 3.11 3.13; do
+    "$repository/.venv/bin/pip" download --disable-pip-version-check --no-deps --only-binary :all: \
+      --python-version "$version" --dest "$wheels" "$(requirements options.extras_require analytics)" || return
+  done
+  for wheel in "$wheels"/*.whl; do
+    "$repository/.venv/bin/python" -m zipfile -e "$wheel" "$packages/analytics" || return
+  done
+  rm -rf "$wheels"
 }
 
 requirements() {
@@ -54,7 +70,7 @@ requirements() {
 import configparser, sys
 file = configparser.ConfigParser()
 file.read(sys.argv[1])
-print(file["options"]["install_requires"])' "$repository/setup.cfg"
+print(file[sys.argv[2]][sys.argv[3]].strip())' "$repository/setup.cfg" "$@"
 }
 
 [ "$(id -u)" = 0 ] || fail "run this as root: it installs packages and starts Orthanc in a chroot"

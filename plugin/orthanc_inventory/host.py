@@ -275,7 +275,8 @@ def _joined(chunks: Iterable[bytes | memoryview], size: int) -> bytes:
             if size > _LARGEST_ANSWER_IN_MEMORY:
                 break
     if size > _LARGEST_ANSWER_IN_MEMORY:
-        raise RestError(413, "the answer is above 256 MB, which this version of Orthanc cannot stream: ask for it in parts")
+        problem = "the answer is above 256 MB, which this version of Orthanc cannot stream"
+        raise RestError(413, f"{problem}: ask for it in parts, or use the command line orthanc-inventory")
     return b"".join(kept)
 
 

@@ -29,6 +29,7 @@ from .production.runs import Runs
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import DETAILS, Transaction
 from .services.metrics import observe
+from .services.rest.exports import ExportRoutes
 from .services.rest.imports import ImportRoutes
 from .services.rest.inventories import InventoryRoutes
 from .services.rest.openapi import OpenApiRoutes
@@ -170,6 +171,7 @@ class Plugin:
             *StatusRoutes(runs, facts).routes(),
             *InventoryRoutes(catalogue).routes(),
             *StudyRoutes(catalogue).routes(),
+            *ExportRoutes(catalogue, self._state_directory.exports).routes(),
             *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
         ]
         routes += OpenApiRoutes(routes).routes()

@@ -23,6 +23,8 @@ SCRIPT = REPOSITORY / "plugin" / "inventory_plugin.py"
 # Made by tests/run.sh.
 CACHE = Path(os.environ.get("INVENTORY_TEST_CACHE", "/var/cache/orthanc-inventory"))
 PACKAGES = CACHE / "packages"
+# The extra of that name, for a server whose ``environment`` has it.
+ANALYTICS = {"PYTHONPATH": f"{REPOSITORY / 'plugin'}:{PACKAGES}:{PACKAGES / 'analytics'}"}
 _PATIENCE = 60.0
 
 # Binds what a test needs into the chroot, visible to this process only, and becomes Orthanc: its process ID stays.

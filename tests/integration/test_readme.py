@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orthanc_inventory.config import KEYS, Key
+from orthanc_inventory.reports.columns import chosen
 
 from . import archive
 from .server import REPOSITORY, Server
@@ -31,7 +32,7 @@ def test_the_examples_of_the_routes_run(make_server: Callable[..., Server], tmp_
     server = make_server(inventory={"ThrottleDelay": 100}).start()
     server.store(*archive.files(10))
     examples = "\n".join(blocks(section("Routes"), "sh")).replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
-    assert examples.count("curl") == 13
+    assert examples.count("curl") == 14
     script = f'curl() {{ command curl --silent --show-error --fail-with-body "$@"; }}\n{examples}'
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120
@@ -39,6 +40,7 @@ def test_the_examples_of_the_routes_run(make_server: Callable[..., Server], tmp_
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
     assert '"TransactionStatus": "CANCELED"' in done.stdout.replace('":"', '": "') and "InventoryCompletionStatus" in done.stdout
     assert (tmp_path / "inventory.dcm").stat().st_size > 1000
+    assert (tmp_path / "series.csv").read_text().startswith("PatientID,Modality\n")
 
 
 def test_the_examples_of_the_command_line_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
@@ -91,6 +93,14 @@ def test_the_table_of_the_routes_is_that_of_the_code(shared_server: Server) -> N
     assert sorted(rows) == sorted((method.upper(), path) for path, methods in paths.items() for method in methods)
 
 
+def test_the_table_of_columns_is_that_of_the_code() -> None:
+    text = (REPOSITORY / "CONFORMANCE.md").read_text().split("\n## Exports\n", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| (\w+) \| (integer|text) \| ([a-z, ]+) \|$", text, re.MULTILINE)
+    for level, name in (("STUDY", "studies"), ("SERIES", "series"), ("INSTANCE", "instances")):
+        documented = [(keyword, kind == "integer") for keyword, kind, levels in rows if name in levels.split(", ")]
+        assert documented == [(column.keyword, column.integer) for column in chosen(level, [])]
+
+
 def test_files_that_the_readme_names_exist() -> None:
-    for target in re.findall(r"\]\(([^):#]+)\)", README):
+    for target in re.findall(r"\]\(([^):#]+)(?:#[^)]*)?\)", README):
         assert (REPOSITORY / target).is_file(), target

@@ -26,10 +26,12 @@ from .records import STUDIES
 
 def detailed(number: int, **more: Any) -> StudyRecord:
     """A study of two series of CT, as Orthanc has them; the instances have values of different lengths."""
+    uid = f"2.{number}"
     record = study(
-        f"2.{number}", {f"2.{number}.{series}": [f"2.{number}.{series}.{entry}" for entry in range(8, 13)] for series in (1, 2)},
-        patient=f"P{number}", StudyDate=f"20{number % 30:02}0131", ModalitiesInStudy="CT\\SR", StudyDescription="=1+1, \"50 %\"",
-        AccessionNumber=f"-{number}", NumberOfStudyRelatedInstances="10", StoredInstanceBaseURI="http://h/x/y", **more,
+        uid, {f"{uid}.{series}": [f"{uid}.{series}.{entry}" for entry in range(8, 13)] for series in (1, 2)},
+        patient=f"P{number}", StudyDate=f"20{number % 30:02}0131", ModalitiesInStudy="CT\\SR",
+        StudyDescription='=1+1, "50 %"', AccessionNumber=f"-{number}", NumberOfStudyRelatedInstances="10",
+        StoredInstanceBaseURI="http://h/x/y", **more,
     )
     for series in record.series:
         series.attributes = {**series.attributes, "SeriesNumber": "-3", "SeriesDescription": "100%s"}
@@ -166,7 +168,8 @@ def test_columns_are_chosen_by_keyword() -> None:
     for level in LEVELS:
         assert [column.keyword for column in chosen(level, [])] == list(USUAL[level])
     for keyword, level in (("Nonsense", "STUDY"), ("Modality", "STUDY"), ("SOPInstanceUID", "SERIES")):
-        with pytest.raises(ExportError, match=f"^columns: {keyword} is unknown at level {level}; allowed: .*PatientID") as error:
+        message = f"^columns: {keyword} is unknown at level {level}; allowed: .*PatientID"
+        with pytest.raises(ExportError, match=message) as error:
             chosen(level, ["PatientID", keyword])
         assert "\n" not in str(error.value) and "InventoriedSeriesSequence" not in str(error.value)
     with pytest.raises(ExportError, match="columns: a name is unknown"):

@@ -25,6 +25,7 @@ from .test_reader import chain
 
 # What breaks readers of text, and what duckdb takes for the pattern of several files.
 ODD = ["a\"b", "a,b", "a\u2028b", "'q", "#", "NULL", "\\N", "\ufeffb", "=1", " b", "x" * 10_000]
+NO_YEAR = "__HIVE_DEFAULT_PARTITION__"
 ODD_FOLDER = "it's [a] *?{b}"
 
 
@@ -93,7 +94,7 @@ def test_a_data_set_by_year_of_study(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for keywords in ((), ("SOPInstanceUID", "PatientID")):
         target = write(inventory, "INSTANCE", folder / f"set{len(keywords)}", keywords, partition=True)
         names = sorted(path.name for path in target.iterdir())
-        assert names == sorted(["StudyYear=__HIVE_DEFAULT_PARTITION__", *(f"StudyYear={2000 + year}" for year in range(30))])
+        assert names == sorted([f"StudyYear={NO_YEAR}", *(f"StudyYear={2000 + year}" for year in range(30))])
         assert {path.name for path in target.rglob("*.parquet")} == {"1.1.parquet"}
         assert {mode(path) for path in (target, *target.iterdir())} == {0o700}
         assert {mode(path) for path in target.rglob("*.parquet")} == {0o600}
@@ -103,8 +104,9 @@ def test_a_data_set_by_year_of_study(tmp_path: Path, monkeypatch: pytest.MonkeyP
         dates = {row["SOPInstanceUID"]: row["StudyDate"] for row in ndjson(inventory, "INSTANCE")}
         assert len(found) == len(by_uid) == 400
         for row in found:
-            year, date = row.pop("StudyYear"), dates[row["SOPInstanceUID"]] or ""
-            assert year == (date[:4] if len(date) == 8 and date.isdigit() else None)
+            # Early versions of duckdb tell the name of the folder.
+            year, date = row.pop("StudyYear") or NO_YEAR, dates[row["SOPInstanceUID"]] or ""
+            assert year == (date[:4] if len(date) == 8 and date.isdigit() else NO_YEAR)
             assert row == by_uid[row["SOPInstanceUID"]]
     # The rows of a year stand in the order of the inventory.
     ordered = read("read_parquet(?)", str(tmp_path / "set0" / "StudyYear=2010" / "1.1.parquet"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 
@@ -23,6 +24,8 @@ class StateDirectory:
         self.journal = folder / "journal.db"
         self.changes = folder / "changes.db"
         self.instances = folder / "instances"
+        # Files on their way out. What a crash left of them goes at the next start.
+        self.exports = folder / "exports"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -38,6 +41,8 @@ class StateDirectory:
             raise StateDirectoryError(
                 "Inventory.StateDirectory is in use by another Orthanc; allowed: a folder of its own for each"
             ) from None
+
+        shutil.rmtree(self.exports, ignore_errors=True)
 
     def close(self) -> None:
         os.close(self._lock)

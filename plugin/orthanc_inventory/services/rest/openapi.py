@@ -15,6 +15,9 @@ _QUERY: Mapping[str, tuple[str, dict[str, Any]]] = {
     "expand": ("whole objects instead of their identifiers", {"type": "boolean"}),
     "since": ("how many entries to leave out at the beginning", {"type": "integer", "minimum": 0}),
     "limit": ("how many entries to answer at most", {"type": "integer", "minimum": 0}),
+    "format": ("the form of the answer", {"type": "string"}),
+    "level": ("the level of what is told: STUDY, SERIES or INSTANCE", {"type": "string"}),
+    "columns": ("keywords of attributes, with commas between", {"type": "string"}),
 }
 _ERROR = {
     "description": "Refused: 400 wrong value, 403 not allowed, 404 unknown, 409 not possible now, 413 too large, 503 not ready",
@@ -53,7 +56,8 @@ class OpenApiRoutes:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    schema = {} if route.answers == "application/json" else {"type": "string", "format": "binary"}
+    kinds = (route.answers,) if isinstance(route.answers, str) else route.answers
+    schemas = {kind: {} if kind == "application/json" else {"type": "string", "format": "binary"} for kind in kinds}
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
@@ -65,7 +69,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "parameters": in_path + in_query,
         "responses": {
-            "200": {"description": "Success", "content": {route.answers: {"schema": schema}}},
+            "200": {"description": "Success", "content": {kind: {"schema": schemas[kind]} for kind in kinds}},
             "default": _ERROR,
         },
     }

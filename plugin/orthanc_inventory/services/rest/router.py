@@ -28,7 +28,7 @@ class Route(NamedTuple):
     """``path`` as in the documentation, with its parameters in braces; ``serve`` gets the request and their values.
 
     The rest tells users of the route: what it does, the ``parameters`` of its query, the keys of its JSON ``body``, or the
-    content type of another one, and the content type that it ``answers``.
+    content type of another one, and the content type, or types, that it ``answers``.
     """
 
     method: str
@@ -37,7 +37,7 @@ class Route(NamedTuple):
     summary: str = ""
     parameters: tuple[str, ...] = ()
     body: Keys | str | None = None
-    answers: str = "application/json"
+    answers: str | tuple[str, ...] = "application/json"
 
 
 class Router:

@@ -65,7 +65,7 @@ class StudyRoutes:
         document = self._catalogue.statistics(kept)
         if document is None:
             statistics = Statistics()
-            with _readable():
+            with readable():
                 for study in self._catalogue.read(kept).merged_studies():
                     statistics.add(study)
             document = statistics.document()
@@ -87,7 +87,7 @@ class StudyRoutes:
 
     @contextmanager
     def _reader(self, inventory: KeptInventory) -> Iterator[Inventory]:
-        with self._lock, _readable():
+        with self._lock, readable():
             if self._last is None or self._last[0] != inventory.number:
                 self._last = None
                 self._last = inventory.number, self._catalogue.read(inventory)
@@ -95,7 +95,8 @@ class StudyRoutes:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
+    """Raises: RestError, 409, when an inventory cannot be read."""
     try:
         yield
     except (InvalidInventory, MissingInstance) as error:
