@@ -93,6 +93,17 @@ def test_the_table_of_the_routes_is_that_of_the_code(shared_server: Server) -> N
     assert sorted(rows) == sorted((method.upper(), path) for path, methods in paths.items() for method in methods)
 
 
+def test_the_examples_of_exports_run(shared_server: Server, tmp_path: Path) -> None:
+    uid = shared_server.make()["SOPInstanceUID"]
+    (tmp_path / "inventory.dcm").write_bytes(shared_server.request("GET", f"/inventories/{uid}/file").content)
+    [commands], [query] = blocks(section("Exports"), "sh"), blocks(section("Exports"), "python")
+    function = f'orthanc-inventory() {{ PYTHONPATH="{REPOSITORY}/plugin" "{sys.executable}" -m orthanc_inventory "$@"; }}'
+    for command in (["bash", "-euo", "pipefail", "-c", f"{function}\n{commands}"], [sys.executable, "-c", query]):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "instances.csv").read_text().count("\n") == 5 and "MR" in done.stdout
+
+
 def test_the_table_of_columns_is_that_of_the_code() -> None:
     text = (REPOSITORY / "CONFORMANCE.md").read_text().split("\n## Exports\n", 1)[1].split("\n## ", 1)[0]
     rows = re.findall(r"^\| (\w+) \| (integer|text) \| ([a-z, ]+) \|$", text, re.MULTILINE)
