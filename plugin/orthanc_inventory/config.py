@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from .dicom.scope import InvalidScope, Scope
 from .dicom.terms import LEVELS
+from .production.schedule import FULL, INCREMENTAL, read_days, read_hours
 
 SECTION = "Inventory"
 
@@ -70,6 +71,21 @@ def _base_uri() -> Key:
     return Key("", _is_base_uri, 'an absolute URI that ends in "/", without user, password, query or fragment')
 
 
+def _can_be_read(value: Any, read: Callable[[Any], object]) -> bool:
+    try:
+        read(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_url(value: Any) -> bool:
+    """An http or https URL without user, password or fragment."""
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[A-Za-z0-9._~:/?\[\]!$&'()*+,;=%-]+", value):
+        return value == ""
+    return _can_be_read(value, lambda url: urlsplit(url).port) and bool(urlsplit(value).hostname)
+
+
 def _users() -> Key:
     return Key(
         [],
@@ -98,6 +114,7 @@ KEYS: Mapping[str, Key | Mapping[str, Key]] = {
     "MaximumImportSize": _integer(64, 1, 4096),
     "ThrottleDelay": _integer(0, 0, 60_000),
     "Retention": {"Keep": _integer(0, 0, 1_000_000), "Days": _integer(0, 0, 36_500)},
+    "Notify": {"Url": Key("", _is_url, "an http or https URL without user, password or fragment")},
     "Schedules": Key([], lambda value: isinstance(value, list), "a list of schedules"),
     "Dimse": {
         "Enable": _boolean(False),
@@ -110,29 +127,27 @@ KEYS: Mapping[str, Key | Mapping[str, Key]] = {
     "DicomWeb": {"Enable": _boolean(True)},
 }
 
-_DAYS = r"(Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)"
-_DAY_RANGE = rf"{_DAYS}(-{_DAYS})?"
-_HOURS = r"([01]?[0-9]|2[0-3])-([01]?[0-9]|2[0-4])"
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 def _is_days(value: Any) -> bool:
-    days = [value] if isinstance(value, str) else value
-    return isinstance(days, list) and bool(days) and all(isinstance(day, str) and re.fullmatch(_DAY_RANGE, day) for day in days)
+    return (isinstance(value, str) or _is_list_of_text(value)) and _can_be_read(value, read_days)
 
 
 def _is_hours(value: Any) -> bool:
-    if not isinstance(value, list) or not value:
-        return False
-    matches = [re.fullmatch(_HOURS, hours) if isinstance(hours, str) else None for hours in value]
-    return all(match and match[1] != match[2] for match in matches)
+    return _is_list_of_text(value) and _can_be_read(value, read_hours)
 
 
 # Design section 7. A schedule without a name cannot be started by hand, so a name is the only key without a default.
 SCHEDULE_KEYS: Mapping[str, Key] = {
-    "Name": _pattern("", r"[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits, dots, hyphens or underscores"),
-    "Mode": _choice("Full", "Incremental", "Full"),
+    "Name": _pattern(
+        "", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 letters, digits, dots, hyphens or underscores, no sign first"
+    ),
+    "Mode": _choice(FULL, INCREMENTAL, FULL),
     "Days": Key("Monday-Sunday", _is_days, 'days such as "Monday-Friday" or ["Sunday"]'),
-    "Hours": Key(["0-24"], _is_hours, 'a list of hours such as ["1-5"]'),
+    "Hours": Key(["0-24"], _is_hours, 'a list of hours such as ["1-5"] or ["22-4"], from 0 to 24, the two different'),
     "Every": _pattern("1d", r"[1-9][0-9]{0,4}[hdw]", 'an interval such as "12h", "1d" or "1w"'),
     "Level": _choice("INSTANCE", *LEVELS),
     "Scope": Key({}, lambda value: isinstance(value, dict), "an object of keywords and matching values"),

@@ -15,6 +15,7 @@ from typing import Any
 
 from . import __version__
 from .config import SECTION, InvalidConfiguration, read_configuration
+from .dicom.scope import InvalidScope, Scope
 from .dicom.values import legal_value
 from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
@@ -26,18 +27,22 @@ from .production.journal import Journal
 from .production.producer import Producer
 from .production.retention import Retention
 from .production.runs import Runs
+from .production.schedule import Schedule
+from .production.schedules import Schedules
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import DETAILS, Transaction
-from .services.metrics import observe
+from .services.metrics import observe, observe_schedules
+from .services.notifications import Notifications
 from .services.rest.exports import ExportRoutes
 from .services.rest.imports import ImportRoutes
 from .services.rest.inventories import InventoryRoutes
 from .services.rest.openapi import OpenApiRoutes
 from .services.rest.preview import PreviewRoutes, scope_reader
 from .services.rest.router import Router
+from .services.rest.schedules import ScheduleRoutes
 from .services.rest.status import StatusRoutes
 from .services.rest.studies import StudyRoutes
-from .services.rest.transactions import TransactionRoutes
+from .services.rest.transactions import TransactionRoutes, public
 from .sources import Source
 from .sources.details import Details
 from .sources.find import Find
@@ -53,7 +58,7 @@ from .stores.directory import DirectoryStore
 from .stores.orthanc import PSEUDO_PATIENT, OrthancStore
 
 # Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
-_WITHOUT_EFFECT = ("Schedules", "Dimse", "DicomWeb")
+_WITHOUT_EFFECT = ("Dimse", "DicomWeb")
 
 # The room that a store must have for a run to begin (bytes); each instance is checked again before it is put there.
 _SMALL = 64 * 1024
@@ -78,6 +83,8 @@ class Plugin:
         self._runs: Runs | None = None
         self._changes: Changes | None = None
         self._retention: Retention | None = None
+        self._schedules: Schedules | None = None
+        self._notifications: Notifications | None = None
         self._journal: Journal | None = None
         self._state_directory: StateDirectory | None = None
         try:
@@ -105,7 +112,7 @@ class Plugin:
             return
         try:
             self._assemble()
-        except StateDirectoryError as error:
+        except (StateDirectoryError, InvalidConfiguration) as error:
             self._give_up(str(error))
         except sqlite3.Error as error:
             self._give_up(f"Inventory.StateDirectory: the journal cannot be used: {error}")
@@ -152,15 +159,26 @@ class Plugin:
 
         def after_run() -> None:
             retention.wake()
+            if notifications is not None:
+                notifications.wake()
             with suppress(sqlite3.Error):  # the next run tries again
                 changes.forget(catalogue.marks())
 
-        retention = Retention(catalogue, configuration["Retention"]["Keep"], configuration["Retention"]["Days"], host.log)
+        keep = {schedule["Name"]: schedule["Keep"] for schedule in configuration["Schedules"] if schedule["Keep"]}
+        limits = configuration["Retention"]
+        retention = Retention(catalogue, limits["Keep"], limits["Days"], keep, host.log)
         runs = Runs(
             journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure,
             after_run,
         )
-        self._runs, self._retention = runs, retention
+        schedules = Schedules(
+            _schedules(configuration, source), runs, journal, catalogue, configuration["Detail"],
+            configuration["PatientIdentifiers"], host.log, lambda: observe_schedules(host.set_metric, schedules),
+        )
+        notifications = None
+        if url := configuration["Notify"]["Url"]:
+            notifications = Notifications(url, journal, lambda entry: public(entry, journal.skipped(entry)), host.log)
+        self._runs, self._retention, self._schedules, self._notifications = runs, retention, schedules, notifications
         catalogue.finish_deletions()
         read_scope = scope_reader(sources, configuration["Timezone"])
         self._previews = previews = PreviewRoutes(sources, read_scope, configuration["Detail"])
@@ -168,7 +186,8 @@ class Plugin:
         routes = [
             *TransactionRoutes(runs, journal, catalogue, read_scope, configuration).routes(),
             *previews.routes(),
-            *StatusRoutes(runs, facts).routes(),
+            *StatusRoutes(runs, schedules, facts).routes(),
+            *ScheduleRoutes(schedules).routes(),
             *InventoryRoutes(catalogue).routes(),
             *StudyRoutes(catalogue).routes(),
             *ExportRoutes(catalogue, self._state_directory.exports).routes(),
@@ -177,7 +196,10 @@ class Plugin:
         routes += OpenApiRoutes(routes).routes()
         measure()
         retention.start()
+        schedules.start()
         runs.start()
+        if notifications is not None:
+            notifications.start()
         self._router = Router(routes, configuration["Users"])
         host.log(f"version {__version__} is ready; the index is read by {source.name}; {_intentions(host, configuration)}")
 
@@ -186,8 +208,12 @@ class Plugin:
         self._router = None
         if self._previews is not None:
             self._previews.stop()
+        if self._schedules is not None:
+            self._schedules.stop()
         if self._runs is not None:
             self._runs.stop()
+        if self._notifications is not None:
+            self._notifications.stop()
         if self._retention is not None:
             self._retention.stop()
         if self._changes is not None:
@@ -197,6 +223,7 @@ class Plugin:
         if self._state_directory is not None:
             self._state_directory.close()
         self._previews = self._runs = self._retention = self._changes = self._journal = self._state_directory = None
+        self._schedules = self._notifications = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:
@@ -218,6 +245,19 @@ def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, A
     query = IndexQuery(host, system, files=detail == "Files")
     access = _study_access(configuration, system)
     return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, originals, Rejections(host), details)
+
+
+def _schedules(configuration: Mapping[str, Any], source: Source) -> list[Schedule]:
+    """Raises: InvalidConfiguration, where the index cannot answer a scope."""
+    schedules = []
+    for position, configured in enumerate(configuration["Schedules"]):
+        try:
+            scope = Scope.parse(configured["Scope"], configuration["Timezone"])
+            source.check(scope)
+        except InvalidScope as error:
+            raise InvalidConfiguration(f"{SECTION}.Schedules[{position}].{error}") from None
+        schedules.append(Schedule(configured, scope))
+    return schedules
 
 
 def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:
@@ -265,7 +305,6 @@ def _facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, An
         "Level": configuration["Level"],
         "Detail": configuration["Detail"],
         "Dimse": {"Running": False},
-        "Schedules": [],
     }
 
 

@@ -62,7 +62,7 @@ class Catalogue:
         document = {key: value for key, value in inventory.document.items() if key not in _HIDDEN}
         if document.get("Origin"):
             document.update(_counts(self.tree(inventory)))
-        return {"SOPInstanceUID": inventory.uid, "Origin": None, **document}
+        return {"SOPInstanceUID": inventory.uid, "Origin": None, "Schedule": None, **document}
 
     def tree(self, inventory: KeptInventory) -> list[Member]:
         """The root and all that it incorporates, directly or not; the root is the first."""

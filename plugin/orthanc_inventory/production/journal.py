@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..dicom.records import Skipped
+from .database import Database
 from .transaction import Cancellation, Progress, State, Transaction
 
 # How many transactions that are over are remembered.
@@ -85,40 +83,21 @@ class KeptInventory:
 
 
 class Journal:
-    """Safe for several threads: one connection behind a lock, short transactions.
+    """Safe for several threads. Other modules have tables of their own in its ``database``.
 
     Raises:
         sqlite3.Error: by any method, when the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.executescript(_SCHEMA)
+        self.database = Database(path)
+        self.database.add_tables(_SCHEMA)
+        self._write, self._read = self.database.write, self.database.read
+        # Called in the write that ends a transaction: what they write stands or falls with it.
+        self.when_over: list[Callable[[sqlite3.Connection, Transaction], None]] = []
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def _write(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """One transaction. What is not ``durable`` survives the end of the process, but not a loss of power."""
-        with self._lock:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def _read(self, statement: str, *parameters: Any) -> list[Any]:
-        with self._lock:
-            return self._connection.execute(statement, parameters).fetchall()
+        self.database.close()
 
     # Transactions
 
@@ -155,6 +134,16 @@ class Journal:
         rows = self._read(
             "SELECT number, document, progress FROM transactions WHERE json_extract(document, '$.started') != ''"
             " ORDER BY number DESC LIMIT 1"
+        )
+        return _transaction(*rows[0]) if rows else None
+
+    def latest_of_schedule(self, name: str, *states: State) -> Transaction | None:
+        """The one that was accepted last of those that belong to a schedule, and are in one of these states, if any."""
+        wanted = states or tuple(State)
+        rows = self._read(
+            "SELECT number, document, progress FROM transactions WHERE json_extract(document, '$.schedule') = ?"
+            f" AND json_extract(document, '$.state') IN ({', '.join('?' * len(wanted))}) ORDER BY number DESC LIMIT 1",
+            name, *wanted,
         )
         return _transaction(*rows[0]) if rows else None
 
@@ -241,6 +230,8 @@ class Journal:
             self._save_progress(connection, transaction, transaction.progress, skipped)
             self._save(connection, transaction)
             connection.execute("DELETE FROM snapshot WHERE number = ?", (transaction.number,))
+            for note in self.when_over:
+                note(connection, transaction)
             self._forget_old(connection)
 
     def _add_inventory(self, connection: sqlite3.Connection, inventory: KeptInventory, incorporated: Iterable[str]) -> None:
@@ -254,7 +245,11 @@ class Journal:
         )
 
     def _forget_old(self, connection: sqlite3.Connection) -> None:
-        old = "SELECT number FROM transactions WHERE over ORDER BY number DESC LIMIT -1 OFFSET ?"
+        """The last one of each schedule stays: it tells when the next is due."""
+        old = (
+            "SELECT number FROM (SELECT number FROM transactions WHERE over ORDER BY number DESC LIMIT -1 OFFSET ?)"
+            " EXCEPT SELECT MAX(number) FROM transactions GROUP BY json_extract(document, '$.schedule')"
+        )
         connection.execute(f"DELETE FROM skipped WHERE number IN ({old})", (KEPT_TRANSACTIONS,))
         connection.execute(f"DELETE FROM transactions WHERE number IN ({old})", (KEPT_TRANSACTIONS,))
 

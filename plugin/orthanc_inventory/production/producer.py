@@ -332,6 +332,7 @@ class Producer:
             "Expiration": _expiration(self._settings.days),
             "CreationTime": utc_now(),
             "Requestor": transaction.requestor,
+            "Schedule": transaction.schedule or None,
             "Mark": transaction.mark,
             "Withdrawn": transaction.withdrawn,
             "Run": transaction.run._asdict(),

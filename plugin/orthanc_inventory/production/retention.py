@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..dicom import terms
 from ..host import describe
@@ -17,19 +17,25 @@ _DAY = 24 * 60 * 60.0
 
 
 class Retention:
-    """``keep`` roots of each level and scope stay, for ``days``; 0 is no limit."""
+    """``keep`` roots of each level and scope stay, for ``days``; 0 is no limit.
 
-    def __init__(self, catalogue: Catalogue, keep: int, days: int, log: Callable[[str], None]) -> None:
+    ``schedules`` are those that have a limit of their own, by name: it holds for what they made, in place of ``keep``.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, keep: int, days: int, schedules: Mapping[str, int], log: Callable[[str], None]
+    ) -> None:
         self._catalogue = catalogue
         self._keep = keep
         self._days = days
+        self._schedules = schedules
         self._log = log
         self._stopping = False
         self._awake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="inventory-retention")
 
     def start(self) -> None:
-        if self._keep or self._days:
+        if self._keep or self._days or self._schedules:
             self._thread.start()
 
     def stop(self) -> None:
@@ -55,7 +61,7 @@ class Retention:
         now = datetime.datetime.now(datetime.timezone.utc)
         deleted = 0
         # The newest first: a root must be gone before what it incorporates can go.
-        for inventory in outdated(self._catalogue.inventories(), self._keep, self._days, now):
+        for inventory in outdated(self._catalogue.inventories(), self._keep, self._days, now, self._schedules):
             if self._stopping:
                 break
             try:
@@ -67,11 +73,18 @@ class Retention:
             self._log(f"retention: {deleted} inventories were deleted")
 
 
-def outdated(inventories: Sequence[KeptInventory], keep: int, days: int, now: datetime.datetime) -> list[KeptInventory]:
+def outdated(
+    inventories: Sequence[KeptInventory],
+    keep: int,
+    days: int,
+    now: datetime.datetime,
+    schedules: Mapping[str, int],
+) -> list[KeptInventory]:
     """Those that are older than ``days`` or have ``keep`` newer ones of their kind, the newest first.
 
-    ``inventories`` begin with the oldest. What came from elsewhere is not ours to delete. A COMPLETE inventory is not
-    superseded by PARTIAL ones alone.
+    Their kind is their level and scope, or their schedule if it is one of ``schedules``, which say how many of theirs are
+    kept. ``inventories`` begin with the oldest. What came from elsewhere is not ours to delete. A COMPLETE inventory is
+    not superseded by PARTIAL ones alone.
     """
     oldest = utc_time(now - datetime.timedelta(days=days)) if days else ""
     newer: dict[str, int] = {}
@@ -81,9 +94,13 @@ def outdated(inventories: Sequence[KeptInventory], keep: int, days: int, now: da
         document = inventory.document
         if document.get("Origin"):
             continue
+        schedule = document.get("Schedule") or ""
         kind = json.dumps([document["InventoryLevel"], document["Scope"]], sort_keys=True)
+        limit = keep
+        if schedule in schedules:
+            kind, limit = schedule, schedules[schedule]
         is_complete = document["InventoryCompletionStatus"] == terms.COMPLETE
-        superseded = keep and newer.get(kind, 0) >= keep and not (is_complete and kind not in complete)
+        superseded = limit and newer.get(kind, 0) >= limit and not (is_complete and kind not in complete)
         if superseded or document["CreationTime"] < oldest:
             result.append(inventory)
         newer[kind] = newer.get(kind, 0) + 1

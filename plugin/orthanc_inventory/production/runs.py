@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from ..host import HostError, describe
 from ..stores import StoreError
@@ -117,10 +118,13 @@ class Runs:
                 return self._refuse(uid, "paused")
             if transaction.state is State.PAUSED or self._is_ending(transaction):
                 raise _not_possible(transaction, "paused")
-            self._set_state(transaction, State.PAUSED)
-            if transaction is self._running:
-                self._interrupted.set()
+            self._pause(transaction)
             return transaction
+
+    def _pause(self, transaction: Transaction, **fields: Any) -> None:
+        self._change(transaction, state=State.PAUSED, **fields)
+        if transaction is self._running:
+            self._interrupted.set()
 
     def resume(self, uid: str) -> Transaction | None:
         """PAUSED to PROCESSING: the run waits for its turn again; None: unknown."""
@@ -130,8 +134,26 @@ class Runs:
                 return self._refuse(uid, "resumed")
             if transaction.state is not State.PAUSED or transaction.cancellation is not None:
                 raise _not_possible(transaction, "resumed")
-            self._set_state(transaction, State.PENDING)
+            # Where there is a window, it is the user who lets the run go on, whether that is open or not.
+            outside = bool(transaction.schedule)
+            self._change(transaction, state=State.PENDING, comment="", waits_for_window=False, outside_window=outside)
             return transaction
+
+    def keep_to_window(self, uid: str, is_open: bool) -> None:
+        """Pauses a run outside the window of its schedule and resumes it inside.
+
+        A run that a user paused stays so; one that a user lets run outside the window is left alone until that opens.
+        """
+        with self._condition:
+            transaction = self._queue.get(uid)
+            if transaction is None or self._is_ending(transaction):
+                return
+            if is_open and transaction.waits_for_window:
+                self._change(transaction, state=State.PENDING, comment="", waits_for_window=False)
+            elif is_open and transaction.outside_window:
+                self._change(transaction, outside_window=False)
+            elif not is_open and transaction.state is not State.PAUSED and not transaction.outside_window:
+                self._pause(transaction, comment="paused until the window of its schedule opens", waits_for_window=True)
 
     def cancel(self, uid: str, retain: bool) -> Transaction | None:
         """PROCESSING or PAUSED to CANCELED; waits until nothing is left behind, or the PARTIAL root is written."""
@@ -168,14 +190,14 @@ class Runs:
         writing_root = self._writing_root and transaction is self._running
         return writing_root or transaction.is_over or transaction.cancellation is not None
 
-    def _set_state(self, transaction: Transaction, state: State) -> None:
+    def _change(self, transaction: Transaction, **fields: Any) -> None:
         """A state is in the journal before anyone is told of it."""
-        before = transaction.state
-        transaction.state = state
+        before = {name: getattr(transaction, name) for name in fields}
+        vars(transaction).update(fields)
         try:
             self._journal.save(transaction)
         except sqlite3.Error:
-            transaction.state = before
+            vars(transaction).update(before)
             raise
         self._condition.notify_all()
 
@@ -224,7 +246,7 @@ class Runs:
             with self._condition:
                 if self._stopping or transaction.state is State.PAUSED:
                     return
-                self._set_state(transaction, State.RUNNING)
+                self._change(transaction, state=State.RUNNING)
             try:
                 producer.produce(self._before_root)
             except Interrupted:
@@ -250,6 +272,7 @@ class Runs:
         code = error.code if isinstance(error, HostError) else INTERNAL_ERROR
         self._log(f"{transaction.uid} fails: {reason}")
         transaction.cancellation = None
+        transaction.base_unusable = isinstance(error, BaseUnusable)
         try:
             self._make_producer(transaction, self._interrupted).discard(reason, code, reason)
         except Exception as second:  # the disk is still full, say

@@ -17,6 +17,7 @@ INTERNAL_ERROR = -1
 CANCELED_JOB = 37
 CANCELED_JOB_DESCRIPTION = "This job was canceled"
 
+_UTC_TIME = "%Y%m%dT%H%M%S"
 
 # From where records come: the index alone, or the headers of objects as well.
 DETAILS = ("Index", "Files")
@@ -80,6 +81,7 @@ class Transaction:
     the root that an increment builds on; ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and Time as
     ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form. ``mark`` is the point in the record
     of changes at which the run began, and ``withdrawn`` what rejection notes withdrew then: a digest for each study.
+    ``schedule`` is the name of the schedule that it belongs to, and ``due`` the moment for which that started a run last.
     """
 
     uid: str
@@ -108,6 +110,13 @@ class Transaction:
     study_uid: str = ""
     series_uid: str = ""
     root_uid: str = ""
+    schedule: str = ""
+    due: str = ""
+    # It is paused until the window of its schedule opens; a user lets it run outside the window.
+    waits_for_window: bool = False
+    outside_window: bool = False
+    # It failed because its base could not be used.
+    base_unusable: bool = False
     number: int = 0
     progress: Progress = field(default_factory=Progress)
 
@@ -149,4 +158,9 @@ def utc_now() -> str:
 
 def utc_time(moment: datetime.datetime) -> str:
     """A moment in UTC in Orthanc's form of it: the later one is the greater text."""
-    return moment.strftime("%Y%m%dT%H%M%S")
+    return moment.strftime(_UTC_TIME)
+
+
+def from_utc_time(text: str) -> datetime.datetime:
+    """What ``utc_time`` made."""
+    return datetime.datetime.strptime(text, _UTC_TIME).replace(tzinfo=datetime.timezone.utc)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ..production.journal import Journal
 from ..production.runs import Runs
+from ..production.schedules import Schedules
 from ..production.transaction import State
 
 METRICS = {
@@ -20,6 +21,16 @@ METRICS = {
     "orthanc_inventory_failures": "remembered runs that failed",
     "orthanc_inventory_inventories": "finished inventories",
 }
+SCHEDULE_METRICS = {
+    "orthanc_inventory_schedules_failed": "schedules whose last run failed",
+    "orthanc_inventory_schedules_without_success": "seconds since the last success of the schedule that had none for longest",
+}
+
+
+def observe_schedules(set_metric: Callable[[str, float], None], schedules: Schedules) -> None:
+    values = schedules.count_failed(), schedules.seconds_without_success()
+    for name, value in zip(SCHEDULE_METRICS, values):
+        set_metric(name, value)
 
 
 def observe(set_metric: Callable[[str, float], None], runs: Runs, journal: Journal) -> None:

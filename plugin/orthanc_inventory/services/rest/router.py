@@ -17,7 +17,12 @@ _LARGEST_BODY = 1024 * 1024
 _DEEPEST_BODY = 32
 # A string that does not end is one too, or else each of its quotes would be tried as the beginning of another.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_PARAMETERS = {"{uid}": "([0-9.]+)", "{ID}": "([0-9.]+)", "{StudyInstanceUID}": "([0-9.]+)"}
+_PARAMETERS = {
+    "{uid}": "([0-9.]+)",
+    "{ID}": "([0-9.]+)",
+    "{StudyInstanceUID}": "([0-9.]+)",
+    "{Name}": "([A-Za-z0-9._-]+)",
+}
 
 
 # The keys of a body and the types that each may have.

@@ -6,15 +6,17 @@ from typing import Any
 
 from ...host import Answer, Request
 from ...production.runs import Runs
-from ...production.transaction import State
+from ...production.schedules import Schedules
+from ...production.transaction import State, utc_time
 from .router import Route
 
 
 class StatusRoutes:
     """``facts`` are what does not change while Orthanc runs."""
 
-    def __init__(self, runs: Runs, facts: dict[str, Any]) -> None:
+    def __init__(self, runs: Runs, schedules: Schedules, facts: dict[str, Any]) -> None:
         self._runs = runs
+        self._schedules = schedules
         self._facts = facts
 
     def routes(self) -> list[Route]:
@@ -28,6 +30,10 @@ class StatusRoutes:
         return Answer(
             {
                 **self._facts,
+                "Schedules": [
+                    {"Name": standing.schedule.name, "NextRun": utc_time(standing.next_start)}
+                    for standing in self._schedules.standings()
+                ],
                 "Running": by_state[State.RUNNING],
                 "Pending": by_state[State.PENDING],
                 "Paused": by_state[State.PAUSED],

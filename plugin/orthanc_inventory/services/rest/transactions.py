@@ -157,6 +157,7 @@ def public(transaction: Transaction, skipped: list[Skipped]) -> dict[str, Any]:
         "Purpose": transaction.purpose,
         "Description": transaction.description,
         "Requestor": transaction.requestor,
+        "Schedule": transaction.schedule or None,
         "CreationTime": transaction.creation_time,
         "CompletionTime": transaction.completion_time or None,
         "EffectiveRuntime": round(progress.runtime, 3),
