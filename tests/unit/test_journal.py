@@ -12,6 +12,7 @@ import pytest
 
 from orthanc_inventory.dicom.records import Skipped
 from orthanc_inventory.production.journal import KEPT_TRANSACTIONS, Journal, KeptInstance, KeptInventory
+from orthanc_inventory.production.outbox import Outbox
 from orthanc_inventory.production.transaction import Cancellation, Progress, State, Transaction
 
 Add = Callable[..., Transaction]
@@ -80,6 +81,32 @@ def test_transactions_that_are_over_are_forgotten_in_time(journal: Journal, add_
     remembered = journal.transactions()
     assert len(remembered) == KEPT_TRANSACTIONS + 1 and remembered[0].uid == waiting.uid
     assert remembered[-1].uid == transaction.uid and journal.skipped(transaction) != []
+
+
+def test_the_last_transaction_of_a_schedule_is_not_forgotten(journal: Journal, add_transaction: Add) -> None:
+    scheduled = [add_transaction(state=State.SUCCESS, schedule="nightly", due="20260601T010000") for _ in range(2)]
+    for transaction in scheduled:
+        journal.finish(transaction)
+    for _ in range(KEPT_TRANSACTIONS + 5):
+        journal.finish(add_transaction(state=State.SUCCESS))
+    assert len(journal.transactions()) == KEPT_TRANSACTIONS + 1 and journal.transaction(scheduled[0].uid) is None
+    assert journal.latest_of_schedule("nightly") == scheduled[1]
+    assert journal.latest_of_schedule("nightly", State.FAILURE) is None and journal.latest_of_schedule("weekly") is None
+
+
+def test_what_is_over_is_in_the_outbox_from_the_same_moment_on(journal: Journal, add_transaction: Add) -> None:
+    outbox = Outbox(journal)
+    one, other = add_transaction(), add_transaction()
+    assert outbox.uids() == []
+    journal.checkpoint(one, Progress(position=1), instance("1.5"), [], b"")
+    with pytest.raises(sqlite3.IntegrityError):
+        journal.finish(replace(one, state=State.SUCCESS), (), (instance("1.5"), KeptInventory("1.5", "1.1", {}), b""))
+    assert outbox.uids() == []
+    for transaction in (other, one):
+        journal.finish(replace(transaction, state=State.FAILURE))
+    assert Outbox(journal).uids() == [other.uid, one.uid]
+    outbox.remove(other.uid)
+    assert outbox.uids() == [one.uid]
 
 
 def test_the_file_is_private(tmp_path: Path, journal: Journal) -> None:

@@ -123,7 +123,8 @@ class Schedule:
 
     def _moment(self, day: datetime.date, hour: int) -> datetime.datetime:
         there = datetime.datetime.combine(day + hour // 24 * _DAY, datetime.time(hour % 24), self.zone)
-        return there.astimezone(datetime.timezone.utc)
+        # Not ``astimezone``: without a zone it takes the wrong offset in the hour that does not happen.
+        return datetime.datetime.fromtimestamp(there.timestamp(), datetime.timezone.utc)
 
 
 def read_days(value: str | Sequence[str]) -> frozenset[int]:
