@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from orthanc_inventory.config import KEYS, Key
+from orthanc_inventory.config import KEYS, SCHEDULE_KEYS, Key
 from orthanc_inventory.reports.columns import chosen
 
 from . import archive
@@ -85,6 +86,24 @@ def test_the_table_of_the_configuration_is_that_of_the_code() -> None:
         # Sections without effect so far stand there without their keys and defaults.
         assert (known.get(name) == default) if default else any(key.split(".")[0] == name for key in known), name
     assert {key.split(".")[0] for key in known} == {name.split(".")[0] for name in documented}
+
+
+def test_the_table_of_a_schedule_is_that_of_the_code() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `([^|]*)` \|", section("Schedules"), re.MULTILINE)
+    assert rows == [(name, json.dumps(key.default)) for name, key in SCHEDULE_KEYS.items()]
+
+
+def test_the_example_of_the_schedules_runs(make_server: Callable[..., Server]) -> None:
+    [example] = blocks(section("Schedules"), "json")
+    server = make_server(inventory=json.loads(example)["Inventory"])
+    # It is noon, so that no window is open.
+    server.environment["TZ"] = f"NOON{datetime.datetime.now(datetime.timezone.utc).hour - 12:+}"
+    server.start()
+    assert [schedule["Name"] for schedule in server.get("/inventories/schedules")] == ["weekly", "nightly"]
+    [commands] = blocks(section("Schedules"), "sh")
+    script = commands.replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}").replace("curl", "curl --fail-with-body")
+    subprocess.run(["bash", "-euc", script], capture_output=True, timeout=60, check=True)
+    assert [entry["Schedule"] for entry in server.get("/inventories/transactions?expand")] == ["nightly"]
 
 
 def test_the_table_of_the_routes_is_that_of_the_code(shared_server: Server) -> None:

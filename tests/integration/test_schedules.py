@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -223,19 +224,25 @@ def test_a_run_by_hand_runs_outside_the_window_and_moves_nothing(make_scheduled:
     uid = answer["ID"]
     assert answer == {"ID": uid, "Path": f"/inventories/transactions/{uid}"}
     assert uid in server.error("POST", "/inventories/schedules/nightly/run", 409)
+    # Nor do several that come at the same time overlap.
+    server.wait_for(uid)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: server.request("POST", "/inventories/schedules/nightly/run"), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + 7 * [409]
+    uid = scheduled.wait_for_run(2)
     assert "no schedule with this name" in server.error("POST", "/inventories/schedules/weekly/run", 404)
     server.error("POST", "/inventories/schedules/nightly/run", 400, data='{"Level": "STUDY"}')
     assert server.request("GET", "/inventories/schedules/nightly/run").status_code == 405
     assert server.wait_for(uid)["Studies"] == 20
-    assert scheduled.runs() == [uid]
+    assert scheduled.runs()[1:] == [uid]
     standing = scheduled.schedule()
     assert standing["NextRun"] == "20260603T230000" and standing["LastRun"]["ID"] == uid
     scheduled.set("2026-06-04T01:00")
-    server.wait_for(scheduled.wait_for_run(2))
+    server.wait_for(scheduled.wait_for_run(3))
     # In the window too, beside what the night has had.
     server.wait_for(server.post("/inventories/schedules/nightly/run")["ID"])
     time.sleep(_A_WHILE)
-    assert len(scheduled.runs()) == 3 and scheduled.schedule()["NextRun"] == "20260604T230000"
+    assert len(scheduled.runs()) == 4 and scheduled.schedule()["NextRun"] == "20260604T230000"
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-28", "2-3"), ("2026-03-28", "1-5"), ("2026-10-24", "2-3")])

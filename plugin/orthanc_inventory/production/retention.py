@@ -49,8 +49,10 @@ class Retention:
         self._awake.set()
 
     def _work(self) -> None:
-        while not self._stopping:
+        while True:
             self._awake.clear()
+            if self._stopping:
+                return
             try:
                 self._apply()
             except Exception as error:  # whatever it is, it may be over tomorrow

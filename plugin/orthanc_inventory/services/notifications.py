@@ -7,30 +7,26 @@ a user. A transaction comes at least once: after a crash it may come again.
 from __future__ import annotations
 
 import datetime
-import http.client
 import json
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from ..host import describe
 from ..production.journal import Journal
 from ..production.outbox import Outbox
 from ..production.transaction import Transaction, from_utc_time
+from .delivery import BrokenOff, Delivery
 
 # The keys that stay here.
 PRIVATE = frozenset({"Scope", "Purpose", "Description", "UserData", "Requestor", "Skipped"})
 
-# How long an answer may take, and the pauses after failures, each twice the one before (seconds).
-_TIMEOUT = 10.0
+# The pauses after failures, each twice the one before (seconds).
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 3600.0
 # So long after its end a transaction is given up.
 _PATIENCE = datetime.timedelta(days=1)
-# How long Orthanc's stop waits for a notification that is under way (seconds).
-_LAST_WORDS = 1.0
 
 
 class _Failed(NamedTuple):
@@ -46,7 +42,7 @@ class Notifications:
     def __init__(
         self, url: str, journal: Journal, public: Callable[[Transaction], dict[str, Any]], log: Callable[[str], None]
     ) -> None:
-        self._url = url
+        self._delivery = Delivery(url)
         self._journal = journal
         self._outbox = Outbox(journal)
         self._public = public
@@ -54,38 +50,40 @@ class Notifications:
         self._failed: dict[str, _Failed] = {}
         self._stopping = False
         self._awake = threading.Event()
-        # What waits for a receiver when Orthanc stops is left behind.
-        self._thread = threading.Thread(target=self._work, name="inventory-notifications", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="inventory-notifications")
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
+        """Breaks off what is under way: it comes again after the next start."""
         self._stopping = True
         self._awake.set()
+        self._delivery.break_off()
         if self._thread.ident is not None:
-            self._thread.join(_LAST_WORDS)
+            self._thread.join()
 
     def wake(self) -> None:
         """A transaction is over: look now."""
         self._awake.set()
 
     def _work(self) -> None:
-        while not self._stopping:
+        while True:
             self._awake.clear()
+            if self._stopping:
+                return
             try:
                 pause = self._tell_all()
+            except BrokenOff:
+                return
             except Exception as error:  # the journal cannot be used, say: it may be over later
                 pause = _LONGEST_PAUSE
-                if not self._stopping:
-                    self._log(f"notifications fail, and are tried again: {describe(error)}")
+                self._log(f"notifications fail, and are tried again: {describe(error)}")
             self._awake.wait(pause)
 
     def _tell_all(self) -> float | None:
         """Tells what is to be told now, and answers how long there is nothing more to do; None: until there is more."""
         for uid in self._outbox.uids():
-            if self._stopping:
-                return 0
             if uid not in self._failed or self._failed[uid].again <= time.monotonic():
                 self._tell(uid)
         soonest = min((failed.again for failed in self._failed.values()), default=None)
@@ -95,9 +93,7 @@ class Notifications:
         transaction = self._journal.transaction(uid)
         if transaction is not None:
             body = {key: value for key, value in self._public(transaction).items() if key not in PRIVATE}
-            failure = _post(self._url, json.dumps(body).encode())
-            if self._stopping:  # Orthanc may be gone
-                return
+            failure = self._delivery.post(json.dumps(body).encode())
             if failure:
                 if uid not in self._failed:
                     self._log(f"the notification of {uid} fails, and is tried again for a day: {failure}")
@@ -108,20 +104,3 @@ class Notifications:
                     return
         self._outbox.remove(uid)
         self._failed.pop(uid, None)
-
-
-def _post(url: str, body: bytes) -> str:
-    """Why the receiver did not take it, empty if it did: any 2xx. A redirection is not followed."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection.request("POST", target, body, {"Content-Type": "application/json"})
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        # The text of an error may hold the URL, and that a secret.
-        return getattr(error, "strerror", None) or type(error).__name__
-    finally:
-        connection.close()
-    return "" if 200 <= status < 300 else f"the receiver answers {status}"
