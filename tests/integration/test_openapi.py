@@ -7,6 +7,12 @@ from openapi_spec_validator import validate
 from .server import Server
 
 METHODS = {"GET", "POST", "PUT", "DELETE"}
+# Of nothing that is there.
+PARAMETERS = {"uid": "2.25.99", "ID": "2.25.99", "StudyInstanceUID": "2.25.98", "Name": "nightly"}
+
+
+def concrete_path(path: str) -> str:
+    return path.format_map(PARAMETERS)
 
 
 def test_the_description_is_valid(shared_server: Server) -> None:
@@ -21,7 +27,7 @@ def test_each_path_has_the_methods_that_are_described(shared_server: Server) -> 
     description = shared_server.get("/inventories/openapi.json")
     for path, operations in description["paths"].items():
         described = {method.upper() for method in operations}
-        concrete = path.replace("{uid}", "2.25.99").replace("{ID}", "2.25.99").replace("{StudyInstanceUID}", "2.25.98").replace("{Name}", "nightly")
+        concrete = concrete_path(path)
         for method in METHODS - described:
             answer = shared_server.request(method, concrete)
             assert answer.status_code == 405 and set(answer.headers["Allow"].split(",")) == described, (method, path)
@@ -37,7 +43,7 @@ def test_the_keys_of_a_body_are_those_that_the_route_takes(shared_server: Server
         content = operations.get("post", {}).get("requestBody", {}).get("content", {})
         if "application/json" in content:
             allowed = content["application/json"]["schema"]["properties"]
-            message = shared_server.error("POST", path.replace("{ID}", "2.25.99").replace("{Name}", "nightly"), 400, data='{"Nonsense": 1}')
+            message = shared_server.error("POST", concrete_path(path), 400, data='{"Nonsense": 1}')
             assert message == f"Nonsense is unknown; allowed keys: {', '.join(allowed)}"
 
 

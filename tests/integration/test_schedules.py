@@ -403,7 +403,8 @@ def test_the_run_of_a_schedule_that_is_gone_is_told_of(make_scheduled: Callable[
 
 
 def test_a_schedule_keeps_as_many_as_it_says(make_scheduled: Callable[..., Scheduled]) -> None:
-    scheduled = make_scheduled({**NIGHTLY, "Keep": 2}, {**NIGHTLY, "Name": "chain", "Mode": "Incremental", "Level": "STUDY", "Keep": 1})
+    increments = {"Name": "chain", "Mode": "Incremental", "Level": "STUDY", "Hours": ["1-5"], "Keep": 1}
+    scheduled = make_scheduled({**NIGHTLY, "Keep": 2}, increments)
     server = scheduled.server
     scheduled.set("2026-06-03T12:00")
     server.start()
