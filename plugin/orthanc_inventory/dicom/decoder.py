@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from functools import lru_cache
-from mmap import mmap
+from mmap import MADV_DONTNEED, mmap
 from struct import Struct
 from typing import Any
 
@@ -90,6 +90,11 @@ class EncodedDataSet:
 
     def invalid(self, offset: int, problem: str, clause: str) -> InvalidInventory:
         return InvalidInventory(self.name, offset, problem, clause)
+
+    def release(self) -> None:
+        """Gives back the memory in which a file is mapped: the pages stay with the system, which may need the memory."""
+        if isinstance(self.buffer, mmap):
+            self.buffer.madvise(MADV_DONTNEED)
 
     def elements(self, place: Place) -> Iterator[Element]:
         """The elements of a data set or item, ascending.

@@ -22,12 +22,14 @@ def open_inventory(
     *,
     verify: bool = False,
     missing: Callable[[str], None] | None = None,
+    follow: bool = True,
 ) -> Inventory:
     """The inventory at ``path``: the file of its root, or a folder or container (ZIP, TAR, GZIP, TARGZIP) with its files.
 
     Incorporated instances are looked for in the same folder by their SOP Instance UID, and where their File Access URI
     leads if that is a path or a file: URI; nothing is fetched over a network. ``uid`` is the SOP Instance UID of the root
-    where there are several. ``verify`` and ``missing``: see ``Inventory``.
+    where there are several. ``verify`` and ``missing``: see ``Inventory``. Without ``follow`` only the folder is looked at:
+    a file from a stranger must not lead to others.
 
     Raises:
         InvalidInventory: no inventory, a broken one, or several.
@@ -41,7 +43,8 @@ def open_inventory(
     root = InventoryFile(open_regular(file), str(file))
     if uid not in ("", root.uid):
         raise MissingInstance(uid)
-    folder.follow(root, file)
+    if follow:
+        folder.follow(root, file)
     return Inventory(root.uid, folder.open, verify=verify, missing=missing)
 
 

@@ -32,6 +32,7 @@ ORDER BY {order}, moment, record.number DESC
 """
 _ALL = _MERGED.format(condition="", order="first")
 _ALL_BY_UID = _MERGED.format(condition="", order="study, patient")
+_PLACES = "SELECT study, min(number) FROM record GROUP BY study ORDER BY study"
 _ONE = _MERGED.format(condition="WHERE study = ?", order="first")
 
 
@@ -55,6 +56,9 @@ class StudyIndex:
 
     def find(self, study_uid: str) -> list[MergedStudy]:
         return list(self._merged(self._select(_ONE, study_uid)))
+
+    def places(self) -> Iterator[tuple[str, int]]:
+        return self._select(_PLACES)
 
     def _select(self, statement: str, *parameters: str) -> Iterator[Any]:
         cursor = self._connection.execute(statement, parameters)

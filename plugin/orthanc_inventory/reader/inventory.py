@@ -145,6 +145,12 @@ class Inventory:
         """The studies with that Study Instance UID, merged: none, one, or one a patient."""
         return self._index.find(uid)
 
+    def study_places(self) -> Iterator[tuple[str, int]]:
+        """Each Study Instance UID once, ascending, and the number of its first record: records that are read by ascending
+        number are read where they lie one behind the other.
+        """
+        return self._index.places()
+
     @cached_property
     def _index(self) -> StudyIndex:
         return StudyIndex(self.studies(), lambda uid, place: self.file(uid).study(place))

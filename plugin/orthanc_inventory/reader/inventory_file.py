@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
-from mmap import MADV_DONTNEED, mmap
 from typing import Any, BinaryIO
 
 from ..dicom.decoder import MAXIMUM_ELEMENTS, EncodedDataSet, Element, InvalidInventory, Place
@@ -129,9 +128,8 @@ class InventoryFile:
 
     def study(self, place: Place) -> Study:
         """The study record that lies there."""
-        buffer = self._data_set.buffer
-        if isinstance(buffer, mmap) and abs(place[0] - self._released) > _STEP:
-            buffer.madvise(MADV_DONTNEED)  # the pages stay with the system, which may need the memory
+        if abs(place[0] - self._released) > _STEP:
+            self._data_set.release()
             self._released = place[0]
         return Study(self._data_set, place, self.context)
 

@@ -6,7 +6,7 @@ A record knows where it lies; its attributes are decoded when they are asked for
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -49,6 +49,10 @@ class EncodedItem(NamedTuple):
     character_set: str
 
 
+# VR and value field.
+ValueField = tuple[str, bytes]
+
+
 class _Record:
     """``attributes`` has what stands in the item itself, not the records below it."""
 
@@ -86,6 +90,20 @@ class _Record:
     def base_uri(self) -> str:
         """The nearest Stored Instance Base URI (PS3.3 C.38.1.2.6); empty if there is none."""
         return self.value(_STORED_INSTANCE_BASE_URI) or str(self._above.base_uri)
+
+    @property
+    def content(self) -> bytes:
+        """The item as it is encoded, without its header."""
+        start, stop, _ = self.place
+        return self._data_set.buffer[start:stop]
+
+    def value_fields(self, tags: Sequence[int]) -> tuple[ValueField, ...]:
+        """VRs and value fields of these elements, whose tags ascend, in one pass; empty where there is no such element."""
+        return _value_fields(self._data_set, self.place, tags)
+
+    def release(self) -> None:
+        """Gives back the memory in which the file is mapped; it is read again where it is looked at again."""
+        self._data_set.release()
 
     def value(self, tag: int) -> str:
         """One value as text, without decoding the others; empty if there is none."""
@@ -161,6 +179,12 @@ class Instance(_Record):
         """See ``Layouts.read``: much faster than anything else where many instances are alike."""
         return layouts.read(self._data_set, self.place)
 
+    def file_value_fields(self, tags: Sequence[int]) -> list[tuple[ValueField, ...]]:
+        """``value_fields`` of each item of the File Access Sequence (0008,041A)."""
+        data_set = self._data_set
+        sequence = data_set.find(self.place, _FILE_ACCESS_SEQUENCE)
+        return [_value_fields(data_set, place, tags) for place in data_set.items(sequence)]
+
     def files(self) -> Iterator[Mapping[str, Any]]:
         """The items of the File Access Sequence (0008,041A), their File Access URI absolute where there is a base."""
         base = self._above.base_uri
@@ -185,6 +209,10 @@ class Series(_Branch):
         data_set = self._data_set
         for place in self._below():
             yield Instance(data_set, place, self)
+
+    def instance(self, place: Place) -> Instance:
+        """The instance record that lies there."""
+        return Instance(self._data_set, place, self)
 
 
 class Study(_Branch):
@@ -223,3 +251,13 @@ class Study(_Branch):
         data_set = self._data_set
         for place in self._below():
             yield Series(data_set, place, self)
+
+    def one_series(self, place: Place) -> Series:
+        """The series record that lies there."""
+        return Series(self._data_set, place, self)
+
+
+def _value_fields(data_set: EncodedDataSet, place: Place, tags: Sequence[int]) -> tuple[ValueField, ...]:
+    found = data_set.pick(place, tags) if tags else {}
+    buffer = data_set.buffer
+    return tuple([(found[tag][1], buffer[found[tag][2] : found[tag][3]]) if tag in found else ("", b"") for tag in tags])
