@@ -33,6 +33,7 @@ from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import DETAILS, Transaction
 from .services.metrics import observe, observe_schedules
 from .services.notifications import Notifications
+from .services.rest.comparisons import ComparisonRoutes
 from .services.rest.exports import ExportRoutes
 from .services.rest.imports import ImportRoutes
 from .services.rest.inventories import InventoryRoutes
@@ -80,6 +81,7 @@ class Plugin:
         self._unavailable = "Orthanc is starting, try again"
         self._router: Router | None = None
         self._previews: PreviewRoutes | None = None
+        self._comparisons: ComparisonRoutes | None = None
         self._runs: Runs | None = None
         self._changes: Changes | None = None
         self._retention: Retention | None = None
@@ -182,6 +184,7 @@ class Plugin:
         catalogue.finish_deletions()
         read_scope = scope_reader(sources, configuration["Timezone"])
         self._previews = previews = PreviewRoutes(sources, read_scope, configuration["Detail"])
+        self._comparisons = comparisons = ComparisonRoutes(catalogue, configuration["MaximumImportSize"])
         facts = _facts(host, configuration, system, source)
         routes = [
             *TransactionRoutes(runs, journal, catalogue, read_scope, configuration).routes(),
@@ -191,6 +194,7 @@ class Plugin:
             *InventoryRoutes(catalogue).routes(),
             *StudyRoutes(catalogue).routes(),
             *ExportRoutes(catalogue, self._state_directory.exports).routes(),
+            *comparisons.routes(),
             *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
         ]
         routes += OpenApiRoutes(routes).routes()
@@ -210,6 +214,8 @@ class Plugin:
             self._previews.stop()
         if self._schedules is not None:
             self._schedules.stop()
+        if self._comparisons is not None:
+            self._comparisons.stop()
         if self._runs is not None:
             self._runs.stop()
         if self._notifications is not None:
@@ -222,6 +228,7 @@ class Plugin:
             self._journal.close()
         if self._state_directory is not None:
             self._state_directory.close()
+        self._comparisons = None
         self._previews = self._runs = self._retention = self._changes = self._journal = self._state_directory = None
         self._schedules = self._notifications = None
 

@@ -8,7 +8,7 @@ from .server import Server
 
 METHODS = {"GET", "POST", "PUT", "DELETE"}
 # Of nothing that is there.
-PARAMETERS = {"uid": "2.25.99", "ID": "2.25.99", "StudyInstanceUID": "2.25.98", "Name": "nightly"}
+PARAMETERS = {"uid": "2.25.99", "other": "2.25.97", "ID": "2.25.99", "StudyInstanceUID": "2.25.98", "Name": "nightly"}
 
 
 def concrete_path(path: str) -> str:

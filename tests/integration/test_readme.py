@@ -71,6 +71,28 @@ def test_the_example_of_an_own_script_runs(make_server: Callable[..., Server], t
     assert identifier in (folder / "changes").read_text()
 
 
+def test_the_examples_of_comparing_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = make_server().start()
+    stored = server.store(*archive.files(3))
+    old = server.make()["SOPInstanceUID"]
+    server.delete(f"/instances/{stored[0]}")
+    new = server.make()["SOPInstanceUID"]
+    (tmp_path / "list.csv").write_text("StudyInstanceUID,PatientID\n" + f"{archive.uid(2, 1)},P0002\n")
+    [examples] = blocks(section("Comparing two archives"), "sh")
+    script = f"OLD={old} NEW={new}\n" + examples.replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace("curl ", "curl --silent --show-error --fail ")],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    decode, lost = json.JSONDecoder().raw_decode, archive.uid(1, 1)
+    answer, end = decode(done.stdout)
+    assert [entry["StudyInstanceUID"] for entry in answer["Differences"]] == [lost]
+    uids, _, rest = done.stdout[end:].strip().partition("\n")
+    assert uids == lost and json.loads(rest)["Coverage"] == 1 / 3
+    assert lost in (tmp_path / "differences.csv").read_text()
+
+
 def test_the_table_of_the_configuration_is_that_of_the_code() -> None:
     def defaults(keys: Any, above: str = "") -> Iterator[tuple[str, str]]:
         for name, key in keys.items():

@@ -8,12 +8,15 @@ from typing import Any
 
 from ... import __version__
 from ...host import Answer, Request
+from ...reports.comparison import KINDS
 from .router import Keys, Route
 
 _TYPES: Mapping[type, str] = {str: "string", dict: "object", list: "array", bool: "boolean", int: "integer", type(None): "null"}
 _QUERY: Mapping[str, tuple[str, dict[str, Any]]] = {
     "expand": ("whole objects instead of their identifiers", {"type": "boolean"}),
     "since": ("how many entries to leave out at the beginning", {"type": "integer", "minimum": 0}),
+    "attributes": ("keywords of what to compare, with commas between", {"type": "string"}),
+    "kind": ("differences of one kind only", {"type": "string", "enum": list(KINDS)}),
     "limit": ("how many entries to answer at most", {"type": "integer", "minimum": 0}),
     "format": ("the form of the answer", {"type": "string"}),
     "level": ("the level of what is told: STUDY, SERIES or INSTANCE", {"type": "string"}),

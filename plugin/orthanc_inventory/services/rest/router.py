@@ -19,6 +19,7 @@ _DEEPEST_BODY = 32
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _PARAMETERS = {
     "{uid}": "([0-9.]+)",
+    "{other}": "([0-9.]+)",
     "{ID}": "([0-9.]+)",
     "{StudyInstanceUID}": "([0-9.]+)",
     "{Name}": "([A-Za-z0-9._-]+)",
