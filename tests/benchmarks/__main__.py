@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 
 from ..integration.server import INSTALLATIONS
-from . import encoder, export, increment, orthanc, reader
+from . import comparison, encoder, export, increment, orthanc, reader
 
 
 def main() -> None:
@@ -18,6 +18,11 @@ def main() -> None:
     for kind, rate in rates.items():
         figure = f"{rate:,.0f} rows/s, {rate / peer:.0f} times"
         rows.append(("export", f"instances as {kind}, against a loop over pydicom", figure, "100,000 rows/s in CSV"))
+    for elsewhere in (False, True):
+        seconds, megabytes, ratio = comparison.measure(elsewhere)
+        what = "two of 1,000,000 records" + (", files in another place" if elsewhere else "")
+        figures = f"{seconds:.1f} s, {megabytes} MB, {ratio:.1f} times reading both once"
+        rows.append(("comparison", what, figures, "30 s, 300 MB"))
     for installation in INSTALLATIONS:
         rate, ratio = orthanc.measure_detail(installation, sizes[0])
         place = f"{installation.name}, {sizes[0]:,} instances"
