@@ -184,7 +184,9 @@ class Plugin:
         catalogue.finish_deletions()
         read_scope = scope_reader(sources, configuration["Timezone"])
         self._previews = previews = PreviewRoutes(sources, read_scope, configuration["Detail"])
-        self._comparisons = comparisons = ComparisonRoutes(catalogue, configuration["MaximumImportSize"])
+        self._comparisons = comparisons = ComparisonRoutes(
+            catalogue, self._state_directory.posted, configuration["MaximumImportSize"]
+        )
         facts = _facts(host, configuration, system, source)
         routes = [
             *TransactionRoutes(runs, journal, catalogue, read_scope, configuration).routes(),

@@ -297,6 +297,14 @@ def test_a_uid_that_is_listed_twice_counts_once() -> None:
     assert comparison.same and numbers(comparison, "INSTANCE") == (2, 2, 0, 0, 0)
 
 
+@pytest.mark.parametrize("padding", [b"\0", b" "])
+def test_padding_is_no_part_of_a_uid(padding: bytes) -> None:
+    content = file("1.1", FIRST)
+    for uid in (b"2.1.1.1", b"2.1.1", b"2.1"):
+        content = content.replace(uid + b"\0", uid + padding)
+    assert compare(side(*FIRST), InventorySide(opened({"1.1": content}, "1.1"))).same
+
+
 def test_a_comparison_can_be_stopped() -> None:
     with pytest.raises(Interrupted):
         compare(side(*FIRST), side(*SECOND), interrupted=lambda: True)

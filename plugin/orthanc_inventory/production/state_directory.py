@@ -26,6 +26,8 @@ class StateDirectory:
         self.instances = folder / "instances"
         # Files on their way out. What a crash left of them goes at the next start.
         self.exports = folder / "exports"
+        # Files that came in a request, for a while. Likewise.
+        self.posted = folder / "posted"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -42,7 +44,8 @@ class StateDirectory:
                 "Inventory.StateDirectory is in use by another Orthanc; allowed: a folder of its own for each"
             ) from None
 
-        shutil.rmtree(self.exports, ignore_errors=True)
+        for left in (self.exports, self.posted):
+            shutil.rmtree(left, ignore_errors=True)
 
     def close(self) -> None:
         os.close(self._lock)

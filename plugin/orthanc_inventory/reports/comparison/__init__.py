@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ...dicom.terms import LEVELS
 from .attributes import Chosen, InvalidChoice, choose, common_level
@@ -26,12 +27,19 @@ class Interrupted(Exception):
     """The comparison was asked to stop."""
 
 
+class Compared(NamedTuple):
+    """What was a side of a comparison: SOP Instance UID and completion status of an inventory, None for a list."""
+
+    uid: str | None
+    completion_status: str | None
+
+
 @dataclass
 class Comparison:
     """``counts`` are by level: First, Second, Missing, Extra, Different; ``removed`` those of each side by level."""
 
-    first: Side
-    second: Side
+    first: Compared
+    second: Compared
     chosen: Chosen
     counts: dict[str, Counter[str]] = field(default_factory=lambda: {level: Counter() for level in LEVELS})
     removed: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
@@ -69,7 +77,13 @@ def compare(
     chosen = choose(common_level(first.level, second.level, level), attributes, _told(first, second))
     by_patient = all(side.told is None or "PatientID" in side.told for side in (first, second))
     records = first.records(chosen, by_patient), second.records(chosen, by_patient)
-    comparison = Comparison(first, second, chosen, removed=(records[0].removed, records[1].removed))
+    # The sides themselves, with files that are open, are not kept.
+    comparison = Comparison(
+        Compared(first.uid, first.completion_status),
+        Compared(second.uid, second.completion_status),
+        chosen,
+        removed=(records[0].removed, records[1].removed),
+    )
     walk = _Walk(comparison)
     for uid in _places(*records):
         if interrupted():

@@ -51,11 +51,11 @@ def document(comparison: Comparison, kind: str, differences: Iterable[Difference
 
 
 def json_pieces(comparison: Comparison, kind: str) -> Iterator[str]:
-    """``document`` as JSON with all differences, which may be more than memory holds."""
-    yield json.dumps({**document(comparison, kind, ()), "Differences": None}, indent=2, ensure_ascii=False)[: -len("null\n}")]
+    """``document`` as JSON in ASCII with all differences, which may be more than memory holds."""
+    yield json.dumps({**document(comparison, kind, ()), "Differences": None}, indent=2)[: -len("null\n}")]
     opening = "["
     for difference in comparison.differences.all(kind):
-        yield f"{opening}\n{json.dumps(_object(difference), ensure_ascii=False)}"
+        yield f"{opening}\n{json.dumps(_object(difference))}"
         opening = ","
     yield "[]\n}\n" if opening == "[" else "\n]\n}\n"
 

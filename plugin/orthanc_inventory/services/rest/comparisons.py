@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from threading import Event
 from urllib.parse import unquote_plus
 
@@ -28,20 +30,20 @@ _PIECE = 256 * 1024
 
 
 class ComparisonRoutes:
-    """``largest`` is the size of a file that is taken, in megabytes."""
+    """``largest`` is the size of a file that is taken, in megabytes; it is kept in ``folder`` for a while."""
 
-    def __init__(self, catalogue: Catalogue, largest: int) -> None:
+    def __init__(self, catalogue: Catalogue, folder: Path, largest: int) -> None:
         self._catalogue = catalogue
         self._largest = largest
         self._kept = KeptComparisons()
-        self._files = PostedFiles()
+        self._files = PostedFiles(folder)
         self._stopping = Event()
 
     def routes(self) -> list[Route]:
         return [
             Route(
                 "GET", "/inventories/{uid}/compare/{other}", self.compare, "What another inventory lacks, or has otherwise",
-                _PARAMETERS,
+                _PARAMETERS, answers=("application/json", "text/csv; charset=utf-8", "text/plain; charset=utf-8"),
             ),
             Route(
                 "POST", "/inventories/{uid}/compare", self.compare_file,
@@ -75,10 +77,10 @@ class ComparisonRoutes:
         if len(request.body) > self._largest * 1024 * 1024:
             raise RestError(413, f"the file is larger than {self._largest} MB, which is Inventory.MaximumImportSize")
         first = self._whole(uid)
-        name = self._files.add(request.body)
-        posted = self._files.get(name)
-        if posted is None:
-            raise RestError(503, "too many files are compared at the same time, try again")
+        try:
+            name, posted = self._files.add(request.body)
+        except OSError as error:
+            raise RestError(503, f"Inventory.StateDirectory cannot be used: {error.strerror}") from None
         comparison = self._with_file(first, name, posted, None, ())
         told = document(comparison, "", comparison.differences.page("", 0, _PAGE))
         return Answer({**told, "Path": f"/inventories/{uid}/compare/{name}"})
@@ -105,6 +107,8 @@ class ComparisonRoutes:
             raise RestError(400, str(error)) from None
         except Interrupted:
             raise RestError(503, "Orthanc is stopping") from None
+        except sqlite3.Error as error:
+            raise RestError(503, f"what is compared cannot be sorted in the folder for temporary files: {error}") from None
 
     def _side(self, inventory: KeptInventory) -> Side:
         return InventorySide(self._catalogue.read(inventory))
