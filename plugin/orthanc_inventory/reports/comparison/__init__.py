@@ -124,14 +124,14 @@ class _Walk:
         self._studies, self._series, self._instances = (comparison.counts[level] for level in LEVELS)
         self._differences = comparison.differences
         self._depth = LEVELS.index(comparison.chosen.level)
-        self._patient = self._study = ""
+        self._uid = ""
+        self._study: Study | None = None
 
     def study(self, uid: str, first: Study | None, second: Study | None) -> None:
-        self._study = uid
+        self._uid, self._study = uid, first or second
         if first is None or second is None:
             present = first or second
             if present is not None:
-                self._patient = present.patient_id
                 side, kind = ("Second", "Extra") if first is None else ("First", "Missing")
                 self._note(kind, "STUDY")
                 self._alone(side, kind, self._studies)
@@ -139,7 +139,6 @@ class _Walk:
                     for series in present.series():
                         self._lone_series(side, kind, series[2])
             return
-        self._patient = first.patient_id
         self._both(self._studies)
         if first.content != second.content and (
             differing := self._chosen.differing("STUDY", first.values(), second.values())
@@ -206,6 +205,5 @@ class _Walk:
         instance_uid: str | None = None,
         attributes: dict[str, list[str]] | None = None,
     ) -> None:
-        self._differences.add(
-            Difference(kind, level, self._patient, self._study, series_uid, instance_uid, attributes or {})
-        )
+        patient_id = self._study.patient_id if self._study else ""
+        self._differences.add(Difference(kind, level, patient_id, self._uid, series_uid, instance_uid, attributes or {}))

@@ -47,21 +47,26 @@ class InventoryRecords:
         self.removed: Counter[str] = Counter()
         self.chosen = chosen
         self.tags = {level: tuple(sorted(row.tag for row in rows)) for level, rows in chosen.rows.items()}
+        # Whether a study is there at all is looked at in the same go.
+        self.tags["STUDY"] = tuple(sorted((*self.tags["STUDY"], _REMOVED)))
         self._walked = 0
 
     def places(self) -> Iterator[tuple[str, int]]:
         return self._inventory.study_places()
 
     def studies(self, uid: str) -> list[Study]:
-        present = []
-        for study in self._inventory.study(uid):
-            if study.records[0].value(_REMOVED) == "Y":
-                self.count_removed("STUDY", study.series())
+        present: list[_Study] = []
+        for merged in self._inventory.study(uid):
+            study = _Study(self, merged.records)
+            if study.removed:
+                self.count_removed("STUDY", merged.series())
             else:
                 present.append(study)
-        if present and not self._by_patient:
+        if len(present) < 2:
+            return list(present)
+        if not self._by_patient:
             return [_Study(self, [record for study in present for record in study.records])]
-        return [_Study(self, study.records) for study in sorted(present, key=lambda study: study.patient_id)]
+        return [*sorted(present, key=lambda study: study.patient_id)]
 
     def count_removed(self, level: str, series: Iterator[reader.Series]) -> None:
         """Counts a study or a series that is removed, and with it what is below."""
@@ -89,20 +94,25 @@ class InventoryRecords:
 class _Study:
     """``records`` tell of it, see ``MergedStudy``; that of the first counts."""
 
-    __slots__ = ("_parent", "_records", "content", "patient_id")
+    __slots__ = ("_parent", "content", "records", "removed")
 
     def __init__(self, parent: InventoryRecords, records: Sequence[reader.Study]) -> None:
         self._parent = parent
-        self._records = records
-        self.patient_id = records[0].patient_id
-        self.content = records[0].character_set, records[0].value_fields(parent.tags["STUDY"])
+        self.records = records
+        fields = records[0].value_fields(parent.tags["STUDY"])
+        self.removed = fields[parent.tags["STUDY"].index(_REMOVED)][1].strip(b" \0") == b"Y"
+        self.content = records[0].character_set, fields
+
+    @property
+    def patient_id(self) -> str:
+        return self.records[0].patient_id
 
     def values(self) -> Values:
-        return Values(self._parent.values("STUDY", self._records[0]))
+        return Values(self._parent.values("STUDY", self.records[0]))
 
     def series(self) -> Iterator[Entry]:
         parent = self._parent
-        streams = [in_order(record.series(), record.one_series, record.release) for record in self._records]
+        streams = [in_order(record.series(), record.one_series, record.release) for record in self.records]
         for uid, group in groupby(streams[0] if len(streams) == 1 else merge(*streams, key=_by_uid), _by_uid):
             parts = list(group)
             present = [part for part in parts if part.value(_REMOVED) != "Y"]

@@ -28,8 +28,10 @@ class Series(Protocol):
 
 
 class Study(Protocol):
-    patient_id: str
     content: Any
+
+    @property
+    def patient_id(self) -> str: ...
 
     def values(self) -> Values: ...
 
