@@ -15,12 +15,12 @@ from types import FrameType, ModuleType
 from typing import NoReturn
 
 from . import __version__
-from .commands import FAILED, CommandError, client, create, export, listing, show, verify, watch
+from .commands import FAILED, CommandError, client, compare, create, export, listing, show, verify, watch
 from .commands.text import tell
 from .dicom.decoder import InvalidInventory
 from .reader import MissingInstance
 
-COMMANDS: tuple[ModuleType, ...] = (create, listing, show, export, verify, watch)
+COMMANDS: tuple[ModuleType, ...] = (create, listing, show, export, compare, verify, watch)
 _PROGRAM = "orthanc-inventory"
 # As a shell tells that a program ended by a signal.
 _BROKEN_PIPE, _INTERRUPTED = 128 + signal.SIGPIPE, 128 + signal.SIGINT

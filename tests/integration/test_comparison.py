@@ -15,6 +15,7 @@ import pytest
 from . import archive, foreign
 from .conftest import INSTALLATIONS, _name
 from .server import Server
+from .test_command_line import command, refused
 from .test_import import take
 
 # Patient, study, series, instance
@@ -241,3 +242,11 @@ def test_what_is_not_whole_or_too_large_is_refused(make_server: Callable[..., Se
         assert "Missing" in server.error("GET", path, 409)
     assert "1.9.2 is not there" in server.error("POST", "/inventories/1.9.3/compare", 400, data=root)
     assert "MaximumImportSize" in server.error("POST", "/inventories/1.9.3/compare", 413, data=bytes(1024 * 1024 + 1))
+
+
+def test_the_command_line_compares_what_an_orthanc_keeps(compared: Compared) -> None:
+    url = compared.server.url
+    done = command("compare", compared.first, compared.second, "--url", url, "--json")
+    assert done.returncode == 1 and json.loads(done.stdout) == compared.server.get(compared.path())
+    assert command("compare", compared.second, "latest", "--url", url).returncode == 0
+    assert "there is no inventory" in refused("compare", compared.first, "2.25.99", "--url", url)

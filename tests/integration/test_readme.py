@@ -78,7 +78,7 @@ def test_the_examples_of_comparing_run(make_server: Callable[..., Server], tmp_p
     server.delete(f"/instances/{stored[0]}")
     new = server.make()["SOPInstanceUID"]
     (tmp_path / "list.csv").write_text("StudyInstanceUID,PatientID\n" + f"{archive.uid(2, 1)},P0002\n")
-    [examples] = blocks(section("Comparing two archives"), "sh")
+    examples, commands = blocks(section("Comparing two archives"), "sh")
     script = f"OLD={old} NEW={new}\n" + examples.replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script.replace("curl ", "curl --silent --show-error --fail ")],
@@ -91,6 +91,12 @@ def test_the_examples_of_comparing_run(make_server: Callable[..., Server], tmp_p
     uids, _, rest = done.stdout[end:].strip().partition("\n")
     assert uids == lost and json.loads(rest)["Coverage"] == 1 / 3
     assert lost in (tmp_path / "differences.csv").read_text()
+    for name, uid in (("old.dcm", old), ("new.dcm", new)):
+        (tmp_path / name).write_bytes(server.request("GET", f"/inventories/{uid}/file").content)
+    for line in commands.splitlines():
+        command = f'orthanc-inventory() {{ PYTHONPATH="{REPOSITORY}/plugin" "{sys.executable}" -m orthanc_inventory "$@"; }}; {line}'
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and lost in done.stdout and not done.stderr, done.stderr
 
 
 def test_the_table_of_the_configuration_is_that_of_the_code() -> None:
