@@ -74,7 +74,7 @@ print(file[sys.argv[2]][sys.argv[3]].strip())' "$repository/setup.cfg" "$@"
 }
 
 [ "$(id -u)" = 0 ] || fail "run this as root: it installs packages and starts Orthanc in a chroot"
-install_packages orthanc orthanc-python python3-venv dcmtk debootstrap curl jq openssl
+install_packages orthanc orthanc-python python3-venv dcmtk debootstrap curl jq openssl chromium
 make_environment "[tests]"
 make_chroot
 copy_packages

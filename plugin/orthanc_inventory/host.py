@@ -172,6 +172,10 @@ class Host:
         """A value in ``/tools/metrics-prometheus``."""
         self._orthanc.SetMetricsValue(name, float(value), self._orthanc.MetricsType.DEFAULT)
 
+    def extend_explorer(self, script: str) -> None:
+        """Adds JavaScript to Orthanc Explorer 1. It keeps what the last caller of all Python scripts gave."""
+        self._orthanc.ExtendOrthancExplorer(script)
+
     def on_change(
         self,
         started: Callable[[], None],

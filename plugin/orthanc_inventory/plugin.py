@@ -31,8 +31,10 @@ from .production.schedule import Schedule
 from .production.schedules import Schedules
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import DETAILS, Transaction
+from .services.explorer import EXTENSION
 from .services.metrics import observe, observe_schedules
 from .services.notifications import Notifications
+from .services.rest.app import AppRoutes
 from .services.rest.comparisons import ComparisonRoutes
 from .services.rest.exports import ExportRoutes
 from .services.rest.imports import ImportRoutes
@@ -100,6 +102,7 @@ class Plugin:
             return
         host.on_change(self._start, self._stop, self._note, on_change)
         host.register_route("/inventories(/.*)?", self._serve)
+        host.extend_explorer(EXTENSION)
 
     def _serve(self, request: Request) -> Answer:
         if self._router is None:
@@ -198,6 +201,7 @@ class Plugin:
             *ExportRoutes(catalogue, self._state_directory.exports).routes(),
             *comparisons.routes(),
             *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
+            *AppRoutes().routes(),
         ]
         routes += OpenApiRoutes(routes).routes()
         measure()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from itertools import chain, groupby, islice
 from typing import Any
 
@@ -34,6 +35,10 @@ _ALL = _MERGED.format(condition="", order="first")
 _ALL_BY_UID = _MERGED.format(condition="", order="study, patient")
 _PLACES = "SELECT study, min(number) FROM record GROUP BY study ORDER BY study"
 _ONE = _MERGED.format(condition="WHERE study = ?", order="first")
+_ONE_OF_PATIENT = _MERGED.format(condition="WHERE study = ? AND patient = ?", order="first")
+
+# Study Instance UID, Patient ID, and the inventory instance and place in it where a record lies.
+_Row = tuple[str, str, str, int, int, int]
 
 
 class StudyIndex:
@@ -60,6 +65,22 @@ class StudyIndex:
     def places(self) -> Iterator[tuple[str, int]]:
         return self._select(_PLACES)
 
+    def find_of_patient(self, study_uid: str, patient_id: str) -> MergedStudy:
+        """The study with that UID and Patient ID, which must be there."""
+        return next(self._merged(self._select(_ONE_OF_PATIENT, study_uid, patient_id)))
+
+    def latest(self) -> Iterator[tuple[str, str, Study]]:
+        """UID, Patient ID and latest record of each study, in the order of ``merged``."""
+        for group in self._grouped(self._select(_ALL)):
+            *_, (study, patient, uid, start, stop, explicit) = group
+            yield study, patient, self._open_record(uid, (start, stop, bool(explicit)))
+
+    @cached_property
+    def number(self) -> int:
+        """How many studies there are."""
+        [number] = self._connection.execute("SELECT count(*) FROM (SELECT DISTINCT study, patient FROM record)").fetchone()
+        return int(number)
+
     def _select(self, statement: str, *parameters: str) -> Iterator[Any]:
         cursor = self._connection.execute(statement, parameters)
         return chain.from_iterable(iter(lambda: cursor.fetchmany(_BATCH), []))
@@ -72,6 +93,10 @@ class StudyIndex:
                 self._connection.execute("INSERT INTO instance VALUES (?, ?)", (number, instance))
             yield (record.uid, record.patient_id, record.moment, number, *record.place)
 
-    def _merged(self, rows: Iterable[tuple[str, str, str, int, int, int]], since: int = 0) -> Iterator[MergedStudy]:
-        for _, group in islice(groupby(rows, lambda row: row[:2]), since, None):
+    def _merged(self, rows: Iterable[_Row], since: int = 0) -> Iterator[MergedStudy]:
+        for group in islice(self._grouped(rows), since, None):
             yield merge([self._open_record(uid, (start, stop, bool(explicit))) for _, _, uid, start, stop, explicit in group])
+
+    def _grouped(self, rows: Iterable[_Row]) -> Iterator[Iterator[_Row]]:
+        """The rows of each study."""
+        return (group for _, group in groupby(rows, lambda row: row[:2]))

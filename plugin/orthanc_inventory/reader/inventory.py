@@ -13,6 +13,7 @@ from .index import StudyIndex
 from .inventory_file import InventoryFile, Reference
 from .merged import MergedStudy
 from .records import Study
+from .search import StudySearch
 
 # Files that are kept open at a time.
 _OPEN_FILES = 8
@@ -150,6 +151,24 @@ class Inventory:
         number are read where they lie one behind the other.
         """
         return self._index.places()
+
+    def search(self, text: str, since: int, limit: int) -> tuple[int, list[MergedStudy]]:
+        """How many merged studies have the text, and those of them from ``since`` on, at most ``limit``.
+
+        The text is in Patient ID, Patient Name, Study Instance UID, Accession Number or Study Description, in upper or lower
+        case, or is the Study Date.
+        """
+        number, found = self._search.find(text, since, limit)
+        return number, [self._index.find_of_patient(*study) for study in found]
+
+    @property
+    def merged_number(self) -> int:
+        """How many merged studies there are."""
+        return self._index.number
+
+    @cached_property
+    def _search(self) -> StudySearch:
+        return StudySearch(self._index.latest())
 
     @cached_property
     def _index(self) -> StudyIndex:

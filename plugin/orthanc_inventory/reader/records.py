@@ -110,6 +110,12 @@ class _Record:
         element = self._data_set.find(self.place, tag)
         return str(self._data_set.value(element, self.character_set)) if element else ""
 
+    def texts(self, tags: Sequence[int]) -> list[str]:
+        """Several values as ``value`` gives them, in one pass; ``tags`` ascend."""
+        found = self._data_set.pick(self.place, tags)
+        character_set = self.character_set
+        return [str(self._data_set.value(found.get(tag), character_set)) for tag in tags]
+
 
 class _Branch(_Record):
     """A record with records below it. Where these and the UID stand is looked for once, in one go."""

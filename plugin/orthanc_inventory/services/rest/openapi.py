@@ -14,6 +14,7 @@ from .router import Keys, Route
 _TYPES: Mapping[type, str] = {str: "string", dict: "object", list: "array", bool: "boolean", int: "integer", type(None): "null"}
 _QUERY: Mapping[str, tuple[str, dict[str, Any]]] = {
     "expand": ("whole objects instead of their identifiers", {"type": "boolean"}),
+    "query": ("text that studies have", {"type": "string"}),
     "since": ("how many entries to leave out at the beginning", {"type": "integer", "minimum": 0}),
     "attributes": ("keywords of what to compare, with commas between", {"type": "string"}),
     "kind": ("differences of one kind only", {"type": "string", "enum": list(KINDS)}),

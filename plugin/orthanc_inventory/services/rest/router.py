@@ -23,6 +23,8 @@ _PARAMETERS = {
     "{ID}": "([0-9.]+)",
     "{StudyInstanceUID}": "([0-9.]+)",
     "{Name}": "([A-Za-z0-9._-]+)",
+    # Orthanc does not tell "app" from "app/". A browser does, and asks for the files of the page below either.
+    "{file}": "(?:app/)?([a-z_]+[.][a-z]+)",
 }
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
+from urllib.parse import unquote_plus
 
 from ...host import Answer, Request, RestError
 from ...production.catalogue import Catalogue
@@ -37,7 +38,8 @@ class StudyRoutes:
         studies = "/inventories/{uid}/studies"
         return [
             Route(
-                "GET", studies, self.list, "Study records, a page of at most 1,000", ("since", "limit"), answers=_CONTENT_TYPE
+                "GET", studies, self.list, "Study records, a page of at most 1,000", ("query", "since", "limit"),
+                answers=_CONTENT_TYPE,
             ),
             Route(
                 "GET", f"{studies}/{{StudyInstanceUID}}", self.show, "Records of a study with its series and instances",
@@ -49,9 +51,17 @@ class StudyRoutes:
 
     def list(self, request: Request, uid: str) -> Answer:
         since, limit = number(request, "since"), number(request, "limit", _PAGE, 1, _LARGEST_PAGE)
+        text = unquote_plus(request.query.get("query", ""))
+        found: Iterable[MergedStudy]
         with self._reader(self._whole(uid)) as inventory:
-            studies = [study.records[0].json() for study in islice(inventory.merged_studies(since=since), limit)]
-        return _answer([json.dumps(study, ensure_ascii=False)] for study in studies)
+            if text.strip():
+                number_of_studies, found = inventory.search(text, since, limit)
+            else:
+                number_of_studies = inventory.merged_number
+                found = islice(inventory.merged_studies(since=since), limit)
+            studies = [study.records[0].json() for study in found]
+        objects = ([json.dumps(study, ensure_ascii=False)] for study in studies)
+        return _answer(objects, {"X-Total-Count": str(number_of_studies)})
 
     def show(self, request: Request, uid: str, study_uid: str) -> Answer:
         with self._reader(self._whole(uid)) as inventory:
@@ -137,8 +147,8 @@ def _array(items: Iterable[Iterable[str]]) -> Iterator[str]:
     yield "]" if opening != "[" else "[]"
 
 
-def _answer(objects: Iterable[Iterable[str]]) -> Answer:
-    return Answer(chunks=_pieces(_array(objects)), content_type=_CONTENT_TYPE)
+def _answer(objects: Iterable[Iterable[str]], headers: Mapping[str, str] = {}) -> Answer:
+    return Answer(chunks=_pieces(_array(objects)), content_type=_CONTENT_TYPE, headers=headers)
 
 
 def _pieces(texts: Iterable[str]) -> Iterator[bytes]:
