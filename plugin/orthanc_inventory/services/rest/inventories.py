@@ -55,18 +55,22 @@ class InventoryRoutes:
             raise RestError(404, "there is no inventory instance with this SOP Instance UID") from None
         except InstanceGone:
             raise RestError(404, "this inventory instance was removed from where it was kept") from None
-        return Answer(chunks=chunks, size=size, content_type="application/dicom")
+        return Answer(chunks=chunks, size=size, content_type="application/dicom", headers=_attached(uid, "dcm"))
 
     def archive(self, request: Request, uid: str) -> Answer:
         inventory = self._inventory(uid)
         check_whole(self._catalogue, inventory)
         members = self._catalogue.tree(inventory)
         files = ((member.instance.size, self._catalogue.open(member)) for member in members if member.instance is not None)
-        disposition = f'attachment; filename="{inventory.uid}.zip"'
-        return Answer(chunks=archive(files), content_type="application/zip", headers={"Content-Disposition": disposition})
+        return Answer(chunks=archive(files), content_type="application/zip", headers=_attached(uid, "zip"))
 
     def _inventory(self, uid: str) -> KeptInventory:
         return known(self._catalogue.inventory(uid))
+
+
+def _attached(uid: str, extension: str) -> dict[str, str]:
+    """The name under which a browser saves what it gets."""
+    return {"Content-Disposition": f'attachment; filename="{uid}.{extension}"'}
 
 
 def known(inventory: KeptInventory | None) -> KeptInventory:

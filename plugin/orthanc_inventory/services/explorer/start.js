@@ -1,0 +1,96 @@
+// View: the form that starts an inventory.
+
+import {element, field, problem, select} from './elements.js';
+import {scopeForm} from './scope.js';
+import {get, post} from './server.js';
+import {inventoryName, level} from './words.js';
+
+const LEVELS = [
+  ['STUDY', 'Studies', 'What studies there are. The quickest.'],
+  ['SERIES', 'Series', 'And the series in each of them.'],
+  ['INSTANCE', 'Instances', 'Every object, with its size and checksum.'],
+];
+const DETAILS = [
+  ['Index', 'The index of Orthanc', 'Quick, and enough for nearly all.'],
+  ['Files', 'The objects as well', 'Reads the header of each object; takes much longer.'],
+];
+const BASES = 50;
+
+export async function show(place, lifetime) {
+  const status = await get('/inventories/status', lifetime);
+  const levels = choices('Level', LEVELS, status.Level);
+  const details = choices('Detail', DETAILS, status.Detail);
+  const scope = scopeForm(lifetime, () => details.value());
+  const base = select([['', 'All studies in scope (full)'], ['latest', 'What changed since the latest of the same level and scope']], '');
+  const purpose = element('input', {type: 'text', maxlength: 1024, autocomplete: 'off'});
+  const description = element('textarea', {maxlength: 10240});
+  const removed = element('input', {type: 'checkbox', checked: true});
+  const identifying = element('input', {type: 'checkbox', checked: true});
+  const answer = element('div', {});
+  const submit = element('button', {type: 'submit', class: 'primary'}, 'Start');
+
+  const form = element('form', {novalidate: true, onsubmit: async (event) => {
+    event.preventDefault();
+    submit.disabled = true;
+    answer.replaceChildren();
+    try {
+      const body = {Level: levels.value(), Detail: details.value(), Scope: scope.value(), Purpose: purpose.value, Description: description.value};
+      if (base.value) {
+        body.Base = base.value;
+      }
+      if (!removed.checked) {
+        body.IncludeRemoved = false;
+      }
+      if (!identifying.checked) {
+        body.PatientIdentifiers = false;
+      }
+      const {ID} = await post('/inventories', body);
+      location.hash = `#/transactions/${ID}`;
+    } catch (error) {
+      answer.replaceChildren(problem(error));
+      submit.disabled = false;
+    }
+  }},
+    levels.node,
+    scope.node,
+    element('fieldset', {class: 'card'},
+      element('legend', {}, 'Name it'),
+      element('div', {class: 'fields long'},
+        field('Purpose', purpose, 'such as Audit, or Migration to the new archive'),
+        field('Description', description))),
+    element('fieldset', {class: 'card'},
+      element('legend', {}, 'How'),
+      element('div', {class: 'fields long'}, field('Record', base, 'An increment refers to the inventory before it for the rest.')),
+      details.node,
+      check(removed, 'With what was withdrawn from use, marked as removed'),
+      check(identifying, 'With the names and other identifiers of patients')),
+    element('div', {class: 'actions'}, submit, answer));
+  place.append(element('div', {class: 'heading'}, element('h1', {}, 'New inventory'),
+    element('p', {}, 'As it stands, this form makes an inventory of the whole archive.')), form);
+  base.append(...await bases(lifetime));
+}
+
+function choices(name, options, chosen) {
+  const inputs = options.map(([value]) => element('input', {type: 'radio', name, value, checked: value === chosen}));
+  const kind = name === 'Level' ? 'card' : '';
+  return {
+    node: element('fieldset', {class: kind},
+      element('legend', {}, name === 'Level' ? 'Level' : 'Read from'),
+      element('div', {class: 'choices'}, options.map(([, label, told], index) => element('label', {class: 'choice'},
+        inputs[index], element('b', {}, label), element('small', {}, told))))),
+    value: () => inputs.find((input) => input.checked).value,
+  };
+}
+
+function check(input, label) {
+  return element('label', {class: 'check'}, input, label);
+}
+
+// The newest inventories, each of which can be the base of an increment.
+async function bases(lifetime) {
+  const uids = await get('/inventories', lifetime);
+  const since = Math.max(0, uids.length - BASES);
+  const found = uids.length ? await get(`/inventories?expand&since=${since}`, lifetime) : [];
+  return found.reverse().map((one) => element('option', {value: one.SOPInstanceUID},
+    `What changed since ${inventoryName(one)} (${level(one.InventoryLevel).toLowerCase()})`));
+}

@@ -1,0 +1,75 @@
+// View: is the archive still what an inventory says.
+
+import {element, field, fill, problem, select} from './elements.js';
+import {COLUMNS, differenceRow, pagedTable} from './differences.js';
+import {downloads} from './downloads.js';
+import {head} from './inventory.js';
+import {repeat} from './live.js';
+import {get, post} from './server.js';
+import {TransactionCard, UNFINISHED} from './transaction.js';
+
+const CHECKS = [['EXISTS', 'It is there'], ['SIZE', 'It is there and has its size'], ['MD5', 'Its bytes have their checksum (Orthanc reads them all)']];
+// Runs that are looked through for earlier verifications of this inventory.
+const LOOKED_THROUGH = 200;
+
+export async function show(place, lifetime, uid) {
+  const inventory = await get(`/inventories/${uid}`, lifetime);
+  const check = select(CHECKS, 'EXISTS');
+  const answer = element('div', {});
+  const runs = element('section', {class: 'cards', 'aria-label': 'Verifications'});
+  place.append(head(inventory, '/verify'), element('form', {class: 'card', onsubmit: async (event) => {
+    event.preventDefault();
+    answer.replaceChildren();
+    try {
+      const {ID} = await post(`/inventories/${uid}/verify`, {Check: check.value});
+      runs.prepend(await verification(ID, lifetime));
+    } catch (error) {
+      answer.replaceChildren(problem(error));
+    }
+  }},
+    element('h2', {}, 'Verify the archive against this inventory'),
+    element('p', {}, 'Looks in Orthanc for everything that the inventory lists, and for what it does not list.'),
+    element('div', {class: 'fields'}, field('Check of each object', check)),
+    element('div', {class: 'actions'}, element('button', {type: 'submit', class: 'primary'}, 'Verify')),
+    answer), runs);
+  await fill(runs, 'Loading …', earlier(uid, lifetime));
+}
+
+async function earlier(uid, lifetime) {
+  const ids = await get('/inventories/transactions', lifetime);
+  const since = Math.max(0, ids.length - LOOKED_THROUGH);
+  const found = await get(`/inventories/transactions?expand&since=${since}`, lifetime);
+  const own = found.filter(({Verification}) => Verification?.SOPInstanceUID === uid).reverse();
+  return Promise.all(own.map(({ID}) => verification(ID, lifetime)));
+}
+
+// A verification with its findings, once it is over.
+async function verification(id, lifetime) {
+  const path = `/inventories/transactions/${id}`;
+  const card = new TransactionCard(await get(path, lifetime), () => {});
+  const findings = element('div', {});
+  const over = () => {
+    const {Verification, State} = card.transaction;
+    if (UNFINISHED.includes(State)) {
+      return false;
+    }
+    const found = Verification.Missing + Verification.Damaged + Verification.Different + Verification.Extra;
+    if (State === 'Success' && !found) {
+      findings.append(element('p', {class: 'success'}, 'Everything is as the inventory says.'));
+    } else if (found) {
+      findings.append(
+        pagedTable('Findings', COLUMNS, differenceRow,
+          (since, limit) => get(`${path}/findings?since=${since}&limit=${limit}`, lifetime).then((page) => page.Findings ?? page), []),
+        downloads([['Findings as CSV', `${path}/findings?format=csv`], ['UIDs of the studies', `${path}/findings?format=uids`]]));
+    }
+    return true;
+  };
+  repeat(async () => {
+    if (over()) {
+      return 0;
+    }
+    card.update(await get(path, lifetime));
+    return 700;
+  }, lifetime);
+  return element('div', {class: 'card'}, card.node, findings);
+}
