@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from . import archive
+from .browser import Explorer, launch
 from .server import INSTALLATIONS, Installation, Server
 
 
@@ -48,3 +50,29 @@ def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     server.store(*archive.files(3), archive.file(3, 1, 2, 1))
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def explore(browser: Browser) -> Iterator[Callable[..., Explorer]]:
+    """Opens tabs; what should never happen must not have happened in any of them at the end of the test."""
+    tabs: list[Explorer] = []
+
+    def explore(server: Server, **arguments: Any) -> Explorer:
+        tabs.append(Explorer(browser, server, **arguments))
+        return tabs[-1]
+
+    yield explore
+    try:
+        for tab in tabs:
+            tab.check()
+    finally:
+        for tab in tabs:
+            tab.close()

@@ -7,8 +7,10 @@ from openapi_spec_validator import validate
 from .server import Server
 
 METHODS = {"GET", "POST", "PUT", "DELETE"}
-# Of nothing that is there.
-PARAMETERS = {"uid": "2.25.99", "other": "2.25.97", "ID": "2.25.99", "StudyInstanceUID": "2.25.98", "Name": "nightly"}
+# Of nothing that is there, but for the file of the page.
+PARAMETERS = {
+    "uid": "2.25.99", "other": "2.25.97", "ID": "2.25.99", "StudyInstanceUID": "2.25.98", "Name": "nightly", "file": "page.js"
+}
 
 
 def concrete_path(path: str) -> str:

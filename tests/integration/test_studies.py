@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pydicom.dataset import Dataset
@@ -62,6 +63,47 @@ def test_a_page_has_its_limit(make_server: Callable[..., Server]) -> None:
     for wrong in ("limit=1001", "limit=0", "limit=x"):
         assert "limit" in server.error("GET", f"{path}?{wrong}", 400)
     assert "since" in server.error("GET", f"{path}?since=-1", 400)
+
+
+@pytest.mark.parametrize("store", ["Orthanc", "Directory"])
+def test_studies_are_found_by_a_text(make_server: Callable[..., Server], store: str) -> None:
+    server = make_server(inventory={"StoreIn": store}).start()
+    named = {"PatientName": "Müller^Jürgen=山田^太郎", "StudyDescription": "KNEE left", "AccessionNumber": "X-77%"}
+    server.store(*archive.files(30), archive.file(40, 1, **named))
+    path = f"/inventories/{server.make()['SOPInstanceUID']}/studies"
+
+    def found(text: str, more: str = "") -> list[str]:
+        answer = server.request("GET", f"{path}?query={quote(text)}{more}")
+        assert answer.status_code == 200
+        studies = parsed(answer.json())
+        assert more or int(answer.headers["X-Total-Count"]) == len(studies)
+        return [study.PatientID for study in studies]
+
+    everybody = found("")
+    assert len(everybody) == 31
+    for text in ("müller", "MÜLLER^JÜR", "jürgen", "Müller Jürgen", "山田", "knee LEFT", "x-77%", archive.uid(40, 1), "p0040"):
+        assert found(text) == ["P0040"], text
+    # A date as a whole, and no other value as a pattern.
+    assert sorted(found("20130215")) == ["P0003", "P0013", "P0023"] and found("2013021") == found("_") == []
+    assert found("%") == ["P0040"]
+    assert found("Müller' OR 1") == found("nobody") == []
+    thorax = found("thorax")
+    assert len(thorax) == 30 and found("thorax", "&since=10&limit=7") == thorax[10:17]
+    last = server.request("GET", f"{path}?query=thorax&since=28&limit=7")
+    assert (len(last.json()), last.headers["X-Total-Count"]) == (2, "30")
+    assert server.request("GET", f"{path}?since=5&limit=1").headers["X-Total-Count"] == "31"
+
+
+def test_a_study_is_found_by_its_latest_record(server: Server) -> None:
+    server.store(archive.file(1, 1, StudyDescription="Before"), archive.file(2, 1))
+    server.make()
+    server.store(archive.file(1, 1, series=2, StudyDescription="Before"))
+    [study] = [one for one in server.get("/studies?expand") if one["MainDicomTags"]["StudyDescription"] == "Before"]
+    server.post(f"/studies/{study['ID']}/modify", {"Replace": {"StudyDescription": "After"}, "KeepSource": False})
+    path = f"/inventories/{server.make(Base='latest')['SOPInstanceUID']}/studies"
+    assert [record.StudyDescription for record in parsed(server.get(f"{path}?query=after"))] == ["After"]
+    [removed] = server.get(f"{path}?query=before")
+    assert removed["00080405"]["Value"] == ["Y"]
 
 
 @pytest.mark.parametrize("level", ["STUDY", "SERIES", "INSTANCE"])

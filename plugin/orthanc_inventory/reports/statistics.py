@@ -14,7 +14,9 @@ _SOP_CLASS_UID, _STUDY_DATE, _MODALITY, _MODALITIES_IN_STUDY = 0x00080016, 0x000
 _REMOVED, _LENGTH, _TRANSFER_SYNTAX = 0x00080405, 0x0008040D, 0x0008040E
 _INSTANCE_TAGS, _FILE_TAGS = frozenset({_SOP_CLASS_UID, _REMOVED}), frozenset({_LENGTH, _TRANSFER_SYNTAX})
 _COUNTS = ("Studies", "Series", "Instances")
-_ROW = ("SOPInstanceUID", "ContentDate", "ContentTime", "InventoryCompletionStatus", *_COUNTS, "ObjectSize")
+_ROW = (
+    "SOPInstanceUID", "ContentDate", "ContentTime", "InventoryPurpose", "InventoryCompletionStatus", *_COUNTS, "ObjectSize"
+)
 
 
 class Statistics:

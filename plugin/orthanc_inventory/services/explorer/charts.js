@@ -32,9 +32,8 @@ export function charts(statistics, level) {
   const {Studies, Series, Instances} = statistics.Removed;
   return [
     element('div', {class: 'heading'},
-      element('h2', {}, 'What is in it'),
-      measures.length > 1 && field('Count', chosen)),
-    level === 'INSTANCE' && element('p', {class: 'facts'}, `${size(statistics.Size)} of objects`),
+      element('h2', {}, level === 'INSTANCE' ? `What is in it: ${size(statistics.Size)} of objects` : 'What is in it'),
+      measures.length > 1 && element('div', {class: 'actions'}, field('Count', chosen))),
     Studies + Series + Instances > 0 && element('p', {class: 'facts'},
       `Removed from operational use, and not counted here: ${number(Studies)} studies, ${number(Series)} series, ${number(Instances)} instances.`),
     place,

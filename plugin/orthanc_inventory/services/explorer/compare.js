@@ -1,18 +1,16 @@
 // View: what one inventory has and another has not.
 
+import {inventoryChoices} from './choices.js';
 import {element, field, fill, link, problem, select, table} from './elements.js';
 import {COLUMNS, differenceRow, pagedTable} from './differences.js';
 import {downloads} from './downloads.js';
 import {get, post} from './server.js';
-import {inventoryName, level, number, percent} from './words.js';
+import {number, percent} from './words.js';
 
 const KINDS = ['Missing', 'Extra', 'Different'];
-// The newest inventories that can be chosen.
-const CHOICE = 100;
 
 export async function show(place, lifetime, first, second) {
-  const uids = await get('/inventories', lifetime);
-  const inventories = (await get(`/inventories?expand&since=${Math.max(0, uids.length - CHOICE)}`, lifetime)).reverse();
+  const inventories = await inventoryChoices(lifetime);
   place.append(element('div', {class: 'heading'}, element('h1', {}, 'Compare'),
     element('p', {}, 'Missing is what only the first has, extra what only the second has.')));
   if (!inventories.length) {
@@ -20,9 +18,8 @@ export async function show(place, lifetime, first, second) {
       link('Make the first one', '#/new', {class: 'button primary'})));
     return;
   }
-  const options = inventories.map((one) => [one.SOPInstanceUID, `${inventoryName(one)} (${level(one.InventoryLevel).toLowerCase()})`]);
-  const one = select(options, first);
-  const other = select([['', 'Choose …'], ...options], second ?? '');
+  const one = select(inventories, first);
+  const other = select([['', 'Choose …'], ...inventories], second ?? '');
   const depth = select([['', 'As deep as both go'], ['STUDY', 'Studies'], ['SERIES', 'Series'], ['INSTANCE', 'Instances']], '');
   const file = element('input', {type: 'file'});
   const answer = element('div', {class: 'cards', 'aria-live': 'polite'});

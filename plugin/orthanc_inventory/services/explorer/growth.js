@@ -20,7 +20,7 @@ export function growth(groups, wanted = null) {
       time: Date.UTC(one.ContentDate.slice(0, 4), one.ContentDate.slice(4, 6) - 1, one.ContentDate.slice(6, 8), one.ContentTime.slice(0, 2), one.ContentTime.slice(2, 4), one.ContentTime.slice(4, 6)),
       label: dateTime(one.ContentDate, one.ContentTime),
       value: one[measure.value],
-    })).filter(({value}) => typeof value === 'number');
+    })).filter(({time, value}) => !Number.isNaN(time) && typeof value === 'number');
     chart.replaceChildren(points.length
       ? lineChart('Growth', measure.selectedOptions[0].textContent, points, told)
       : element('p', {class: 'waiting'}, 'The sizes are known once the charts of these inventories were looked at.'));

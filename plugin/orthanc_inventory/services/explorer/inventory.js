@@ -21,9 +21,9 @@ export async function show(place, lifetime, uid) {
     head(inventory),
     notes,
     tiles(inventory),
-    files(inventory),
     statistics,
     grown,
+    files(inventory),
     details(inventory),
     element('div', {class: 'actions'}, deletion(inventory, notes, () => { location.hash = '#/'; })));
   explain(inventory).then((why) => notes.append(...why));

@@ -1,9 +1,9 @@
 // View: the form that starts an inventory.
 
+import {inventoryChoices} from './choices.js';
 import {element, field, problem, select} from './elements.js';
 import {scopeForm} from './scope.js';
 import {get, post} from './server.js';
-import {inventoryName, level} from './words.js';
 
 const LEVELS = [
   ['STUDY', 'Studies', 'What studies there are. The quickest.'],
@@ -14,7 +14,6 @@ const DETAILS = [
   ['Index', 'The index of Orthanc', 'Quick, and enough for nearly all.'],
   ['Files', 'The objects as well', 'Reads the header of each object; takes much longer.'],
 ];
-const BASES = 50;
 
 export async function show(place, lifetime) {
   const status = await get('/inventories/status', lifetime);
@@ -67,7 +66,8 @@ export async function show(place, lifetime) {
     element('div', {class: 'actions'}, submit, answer));
   place.append(element('div', {class: 'heading'}, element('h1', {}, 'New inventory'),
     element('p', {}, 'As it stands, this form makes an inventory of the whole archive.')), form);
-  base.append(...await bases(lifetime));
+  const bases = await inventoryChoices(lifetime);
+  base.append(...bases.map(([value, name]) => element('option', {value}, `What changed since ${name}`)));
 }
 
 function choices(name, options, chosen) {
@@ -84,13 +84,4 @@ function choices(name, options, chosen) {
 
 function check(input, label) {
   return element('label', {class: 'check'}, input, label);
-}
-
-// The newest inventories, each of which can be the base of an increment.
-async function bases(lifetime) {
-  const uids = await get('/inventories', lifetime);
-  const since = Math.max(0, uids.length - BASES);
-  const found = uids.length ? await get(`/inventories?expand&since=${since}`, lifetime) : [];
-  return found.reverse().map((one) => element('option', {value: one.SOPInstanceUID},
-    `What changed since ${inventoryName(one)} (${level(one.InventoryLevel).toLowerCase()})`));
 }

@@ -82,6 +82,9 @@ const SCOPE = {
 };
 
 export function scopeInWords(scope) {
+  if (scope?.ScopeOfInventorySequence) {
+    return 'What its Scope of Inventory Sequence says';
+  }
   const parts = Object.entries(scope ?? {}).map(([keyword, value]) => `${SCOPE[keyword] ?? keyword} ${wanted(keyword, value)}`);
   return parts.length ? parts.join('; ') : 'The whole archive';
 }
