@@ -2,12 +2,15 @@
 
 import {inventoryChoices} from './choices.js';
 import {element, field, fill, link, problem, select, table} from './elements.js';
-import {COLUMNS, differenceRow, pagedTable} from './differences.js';
-import {downloads} from './downloads.js';
+import {changes, pagedTable} from './differences.js';
+import {lists} from './downloads.js';
 import {get, post} from './server.js';
 import {number, percent} from './words.js';
 
 const KINDS = ['Missing', 'Extra', 'Different'];
+const COLUMNS = [
+  {title: 'Kind'}, {title: 'Level', wide: true}, {title: 'Patient ID', wide: true}, {title: 'UID'}, {title: 'First → second'},
+];
 
 export async function show(place, lifetime, first, second) {
   const inventories = await inventoryChoices(lifetime);
@@ -70,9 +73,9 @@ async function result(first, second, depth, lifetime) {
     ...totals(compared),
     !compared.Same && element('section', {class: 'card'},
       element('h2', {}, 'Differences'),
-      downloads([
-        ['All as CSV', ask('format=csv')],
-        ...KINDS.map((kind) => [`UIDs of ${kind.toLowerCase()} studies`, ask(`format=uids&kind=${kind}`)]),
+      lists([
+        ['All as CSV', ask('format=csv'), 'differences.csv'],
+        ...KINDS.map((kind) => [`UIDs of ${kind.toLowerCase()} studies`, ask(`format=uids&kind=${kind}`), `${kind.toLowerCase()}.txt`]),
       ]),
       pagedTable('Differences', COLUMNS, differenceRow, async (since, limit, kind) => {
         const page = await get(ask(`since=${since}&limit=${limit}${kind && `&kind=${kind}`}`), lifetime);
@@ -88,6 +91,13 @@ function resultOfFile(compared) {
     shown.length > 0 && element('section', {class: 'card'},
       element('h2', {}, shown.length < differences(compared) ? `The first ${shown.length} differences` : 'Differences'),
       table('Differences', COLUMNS, shown.map(differenceRow))),
+  ];
+}
+
+function differenceRow({Kind, Level, PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, Attributes}) {
+  return [
+    Kind, Level, PatientID ?? '–', element('span', {class: 'uid'}, SOPInstanceUID ?? SeriesInstanceUID ?? StudyInstanceUID),
+    changes(Attributes),
   ];
 }
 

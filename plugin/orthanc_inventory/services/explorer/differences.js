@@ -1,4 +1,4 @@
-// A paged table of differences, findings and the like, filtered by their kind on the server.
+// A table of differences or findings, paged and filtered by their kind on the server.
 
 import {button, element, field, fill, select, table} from './elements.js';
 import {number} from './words.js';
@@ -24,18 +24,10 @@ export function pagedTable(caption, columns, row, load, kinds) {
   return element('div', {class: 'cards'}, kinds.length > 0 && element('div', {class: 'fields'}, field('Show', kind)), list, pages);
 }
 
-export const COLUMNS = [
-  {title: 'Kind'}, {title: 'Level', wide: true}, {title: 'Patient ID'}, {title: 'Identifier'}, {title: 'What differs'},
-];
-
-export function differenceRow(entry) {
-  const changes = Object.entries(entry.Attributes ?? {}).map(([keyword, [first, second]]) => element('div', {},
+// What a pair of values by keyword says.
+export function changes(attributes) {
+  return Object.entries(attributes ?? {}).map(([keyword, [first, second]]) => element('div', {},
     `${keyword}: ${told(first)} → ${told(second)}`));
-  return [
-    entry.Kind, entry.Level, entry.PatientID ?? '–',
-    element('span', {class: 'uid'}, entry.SOPInstanceUID ?? entry.SeriesInstanceUID ?? entry.StudyInstanceUID),
-    changes.length ? changes : '–',
-  ];
 }
 
 function told(one) {

@@ -1,15 +1,17 @@
-// Links to files. The browser takes the file by itself; when the server refuses, the page says why instead of leaving.
+// Links to files, which the browser takes by itself.
 
 import {element, problem} from './elements.js';
 import {address, message} from './server.js';
 
-// Each of the links is [label, path].
-export function downloads(links) {
-  const place = element('div', {});
-  return element('div', {}, element('div', {class: 'actions'}, links.map(([label, path]) => download(label, path, place))), place);
+// Lists of what is known to be there: each of the links is [label, path, name of the file].
+export function lists(links) {
+  return element('div', {class: 'actions'}, links.map(([label, path, name]) => element('a', {
+    class: 'button', href: address(path), download: name,
+  }, label)));
 }
 
-// "place" is where it is said why there is no file; "told" is the label where the shown one needs what is around it.
+// A file that the server may refuse: the page says why in "place", instead of leaving. "told" is the label where the shown one
+// needs what is around it.
 export function download(label, path, place, told = null) {
   return element('a', {class: 'button', href: address(path), 'aria-label': told, onclick: (event) => {
     event.preventDefault();

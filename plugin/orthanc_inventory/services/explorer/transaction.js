@@ -153,13 +153,15 @@ function recorded({Level, Studies, Series, Instances, TotalStudies, State}) {
   ];
 }
 
-export function verified({Checked, Missing, Damaged, Different, Extra, Coverage}) {
+function verified({Checked, Missing, Damaged, Different, Extra, Unchecked, Coverage}) {
   return [
     `${number(Checked)} checked`,
     `${number(Missing)} missing`,
     `${number(Damaged)} damaged`,
     `${number(Different)} different`,
-    `${number(Extra)} extra`,
+    // It is unknown where the scope is one that Orthanc cannot match.
+    typeof Extra === 'number' && `${number(Extra)} extra`,
+    Unchecked > 0 && `${number(Unchecked)} could not be checked`,
     typeof Coverage === 'number' && `${percent(Coverage)} found`,
   ];
 }

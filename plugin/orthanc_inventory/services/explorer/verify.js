@@ -1,14 +1,17 @@
 // View: is the archive still what an inventory says.
 
 import {element, field, fill, problem, select} from './elements.js';
-import {COLUMNS, differenceRow, pagedTable} from './differences.js';
-import {downloads} from './downloads.js';
+import {changes, pagedTable} from './differences.js';
+import {lists} from './downloads.js';
 import {head} from './inventory.js';
 import {repeat} from './live.js';
 import {get, post} from './server.js';
 import {TransactionCard, UNFINISHED} from './transaction.js';
+import {number} from './words.js';
 
 const CHECKS = [['EXISTS', 'It is there'], ['SIZE', 'It is there and has its size'], ['MD5', 'Its bytes have their checksum (Orthanc reads them all)']];
+const KINDS = ['Missing', 'Damaged', 'Different', 'Extra'];
+const COLUMNS = [{title: 'Kind'}, {title: 'Level', wide: true}, {title: 'UID'}, {title: 'Items', number: true}, {title: 'Why'}];
 // Runs that are looked through for earlier verifications of this inventory.
 const LOOKED_THROUGH = 200;
 
@@ -53,14 +56,17 @@ async function verification(id, lifetime) {
     if (UNFINISHED.includes(State)) {
       return false;
     }
-    const found = Verification.Missing + Verification.Damaged + Verification.Different + Verification.Extra;
+    const found = KINDS.reduce((sum, kind) => sum + (Verification[kind] ?? 0), 0);
     if (State === 'Success' && !found) {
       findings.append(element('p', {class: 'success'}, 'Everything is as the inventory says.'));
     } else if (found) {
       findings.append(
-        pagedTable('Findings', COLUMNS, differenceRow,
-          (since, limit) => get(`${path}/findings?since=${since}&limit=${limit}`, lifetime).then((page) => page.Findings ?? page), []),
-        downloads([['Findings as CSV', `${path}/findings?format=csv`], ['UIDs of the studies', `${path}/findings?format=uids`]]));
+        pagedTable('Findings', COLUMNS, findingRow,
+          (since, limit, kind) => get(`${path}/findings?since=${since}&limit=${limit}${kind && `&kind=${kind}`}`, lifetime), KINDS),
+        lists([
+          ['Findings as CSV', `${path}/findings?format=csv`, 'findings.csv'],
+          ['UIDs of the studies', `${path}/findings?format=uids`, 'studies.txt'],
+        ]));
     }
     return true;
   };
@@ -72,4 +78,11 @@ async function verification(id, lifetime) {
     return 700;
   }, lifetime);
   return element('div', {class: 'card'}, card.node, findings);
+}
+
+function findingRow({Kind, Level, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, Items, Reason, Attributes}) {
+  return [
+    Kind, Level, element('span', {class: 'uid'}, SOPInstanceUID ?? SeriesInstanceUID ?? StudyInstanceUID), number(Items),
+    [Reason, changes(Attributes)],
+  ];
 }
