@@ -67,7 +67,7 @@ def test_a_view_can_be_read_by_everybody(
 ) -> None:
     tab = explore(filled.server, size=size, scheme=scheme)
     tab.open(filled.path(view))
-    for closed in tab.page.locator("details:not([open]) > summary").all()[:3]:
+    for closed in tab.page.locator("summary").all()[:3]:
         closed.click()
     expect(tab.page.get_by_role("alert")).to_have_count(0)
     tab.check_accessibility()
@@ -90,3 +90,11 @@ def test_questions_and_refusals_can_be_read_by_everybody(
     tab.button("Start").click()
     expect(tab.page.get_by_role("alert").first).to_be_visible()
     tab.check_accessibility()
+
+
+def test_what_cannot_be_read_is_found(filled: Filled, explore: Callable[..., Explorer]) -> None:
+    tab = explore(filled.server)
+    tab.open("#/")
+    tab.page.evaluate("document.querySelector('h1').style.color = '#eee'")
+    with pytest.raises(AssertionError, match="color-contrast"):
+        tab.check_accessibility()

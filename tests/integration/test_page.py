@@ -90,6 +90,16 @@ def test_what_came_from_dicom_is_text(server: Server, explore: Callable[..., Exp
     assert tab.page.locator("main img, main script, main b").count() == 0
 
 
+def test_markup_that_got_into_the_page_could_do_nothing(server: Server, explore: Callable[..., Explorer]) -> None:
+    tab = explore(server)
+    tab.open()
+    tab.page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=x onerror=alert(1)>')")
+    tab.page.wait_for_timeout(500)
+    assert tab.problems and all("Content Security Policy" in problem for problem in tab.problems)
+    tab.problems.clear()
+    tab.page.reload()
+
+
 def test_a_run_is_watched_paused_and_resumed(make_server: Callable[..., Server], explore: Callable[..., Explorer]) -> None:
     server = make_server(inventory={"ThrottleDelay": 150}).start()
     server.store(*archive.files(30))

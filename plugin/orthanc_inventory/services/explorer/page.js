@@ -36,6 +36,8 @@ function show() {
     return;
   }
   lifetime.abort();
+  // Who goes back has not answered the question.
+  document.querySelector('dialog[open]')?.close();
   lifetime = new AbortController();
   const place = document.createElement('div');
   main.replaceChildren(place);
