@@ -93,7 +93,8 @@ class Explorer:
         self.wait()
 
     def wait(self) -> None:
-        expect(self.page.get_by_role("heading", level=1)).to_be_visible()
+        # The page hears of a new address a moment after it is there.
+        self.page.wait_for_timeout(50)
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
 
     def button(self, name: str) -> Locator:

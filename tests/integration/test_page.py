@@ -252,7 +252,7 @@ def test_a_file_that_is_missing_is_told(make_server: Callable[..., Server], expl
     server.delete(f"/instances/{leaf['ID']}")
     tab = explore(server)
     tab.open(f"#/inventories/{summary['SOPInstanceUID']}")
-    expect(tab.page.locator("main")).to_contain_text("1 file of this inventory is not here")
+    expect(tab.page.locator("main")).to_contain_text("Not here are 1 file of this inventory")
     expect(tab.page.get_by_role("region", name="Charts").get_by_role("alert")).to_contain_text("Missing")
 
 
@@ -268,7 +268,8 @@ def test_studies_are_searched_and_turned_page_by_page(server: Server, explore: C
         )
         for number in range(250)
     ]  # fmt: skip
-    attributes = {"InventoryLevel": "STUDY", "InventoryCompletionStatus": "COMPLETE", "ContentDate": "20260101", "ContentTime": "1015"}
+    attributes = {"InventoryLevel": "STUDY", "InventoryCompletionStatus": "COMPLETE"}
+    attributes |= {"ContentDate": "20260101", "ContentTime": "1015"}
     take(server, Inventory("1.9.9", attributes, b"".join(encode(study)[0] for study in studies), 250, 250).encode())
     tab = explore(server)
     tab.open("#/inventories/1.9.9/studies")

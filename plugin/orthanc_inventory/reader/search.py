@@ -12,6 +12,7 @@ from .records import Study
 # the text may stand anywhere.
 _TAGS = (0x00080020, 0x00080050, 0x00081030, 0x00100010, 0x00100020, 0x0020000D)
 _BATCH = 1000
+_SCHEMA = "CREATE TABLE study (number INTEGER PRIMARY KEY, uid TEXT, patient TEXT, date TEXT, text TEXT)"
 
 
 class StudySearch:
@@ -19,7 +20,7 @@ class StudySearch:
 
     def __init__(self, studies: Iterable[tuple[str, str, Study]]) -> None:
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.execute("CREATE TABLE study (number INTEGER PRIMARY KEY, uid TEXT, patient TEXT, date TEXT, text TEXT)")
+        self._connection.execute(_SCHEMA)
         self._connection.execute("BEGIN")
         rows = _rows(studies)
         while batch := list(islice(rows, _BATCH)):

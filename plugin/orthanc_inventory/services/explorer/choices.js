@@ -13,5 +13,8 @@ export async function inventoryChoices(lifetime) {
     .flatMap(({InventoryLevel, Scope, Inventories}) => Inventories.map((one) => ({...one, InventoryLevel, Scope})))
     .sort((one, other) => moment(other).localeCompare(moment(one)))
     .slice(0, MOST)
-    .map((one) => [one.SOPInstanceUID, `${inventoryName(one)} (${level(one.InventoryLevel).toLowerCase()}; ${scopeInWords(one.Scope)})`]);
+    .map((one) => [
+      one.SOPInstanceUID,
+      `${inventoryName(one)} (${level(one.InventoryLevel).toLowerCase()}; ${scopeInWords(one.Scope)})`,
+    ]);
 }

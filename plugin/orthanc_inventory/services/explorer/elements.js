@@ -36,22 +36,46 @@ export function link(label, href, attributes = {}) {
   return element('a', {href, ...attributes}, label);
 }
 
-// A table of at most 200 rows, which scrolls by itself where it is wider than the screen. A column: {title, number: right-aligned,
+// A table of at most 200 rows, which scrolls by itself where the screen is narrower. A column: {title; number: right-aligned;
 // wide: left out on narrow screens}. A row: one child for each column.
 export function table(caption, columns, rows) {
   const kinds = columns.map(({number, wide}) => [number && 'number', wide && 'wide'].filter(Boolean).join(' '));
-  const body = rows.slice(0, 200).map((cells) => element('tr', {}, cells.map((cell, index) => element('td', {class: kinds[index]}, cell))));
-  return element('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption},
-    element('table', {},
+  const body = rows.slice(0, 200).map((cells) =>
+    element(
+      'tr',
+      {},
+      cells.map((cell, index) => element('td', {class: kinds[index]}, cell)),
+    ),
+  );
+  return element(
+    'div',
+    {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption},
+    element(
+      'table',
+      {},
       element('caption', {class: 'hidden'}, caption),
-      element('thead', {}, element('tr', {}, columns.map(({title}, index) => element('th', {scope: 'col', class: kinds[index]}, title)))),
-      element('tbody', {}, body)));
+      element(
+        'thead',
+        {},
+        element(
+          'tr',
+          {},
+          columns.map(({title}, index) => element('th', {scope: 'col', class: kinds[index]}, title)),
+        ),
+      ),
+      element('tbody', {}, body),
+    ),
+  );
 }
 
 // Pairs of a term and what is told of it; pairs without a value are left out.
 export function terms(pairs) {
   const told = pairs.filter(([, value]) => isShown(value) && value !== '');
-  return element('dl', {class: 'terms'}, told.map(([term, value]) => element('div', {}, element('dt', {}, term), element('dd', {}, value))));
+  return element(
+    'dl',
+    {class: 'terms'},
+    told.map(([term, value]) => element('div', {}, element('dt', {}, term), element('dd', {}, value))),
+  );
 }
 
 let fields = 0;

@@ -18,7 +18,11 @@ export async function show(place, lifetime) {
 
   async function turn(next) {
     page = next;
-    await fill(list, 'Loading …', load(lifetime, page, pages, turn, () => turn(page)));
+    await fill(
+      list,
+      'Loading …',
+      load(lifetime, page, pages, turn, () => turn(page)),
+    );
     try {
       grown.replaceChildren(...[growth(await get('/inventories/statistics', lifetime))].filter(Boolean));
     } catch (error) {
@@ -27,9 +31,17 @@ export async function show(place, lifetime) {
   }
 
   place.append(
-    element('div', {class: 'heading'}, element('h1', {}, 'Inventories'),
-      element('p', {}, 'Each one writes down what the archive held at one moment, and says of itself whether it is whole.')),
-    unfinished(lifetime, () => turn(0)), list, pages, grown);
+    element(
+      'div',
+      {class: 'heading'},
+      element('h1', {}, 'Inventories'),
+      element('p', {}, 'Each one writes down what the archive held at one moment, and says of itself whether it is whole.'),
+    ),
+    unfinished(lifetime, () => turn(0)),
+    list,
+    pages,
+    grown,
+  );
   await turn(0);
 }
 
@@ -40,37 +52,71 @@ async function load(lifetime, page, pages, turn, reload) {
   const found = end > since ? await get(`/inventories?expand&since=${since}&limit=${end - since}`, lifetime) : [];
   pages.replaceChildren(
     element('span', {}, uids.length > PAGE ? `${number(since + 1)}–${number(end)} of ${number(uids.length)}` : ''),
-    element('span', {class: 'actions'},
+    element(
+      'span',
+      {class: 'actions'},
       page > 0 && button('Newer', () => turn(page - 1)),
-      since > 0 && button('Older', () => turn(page + 1))));
+      since > 0 && button('Older', () => turn(page + 1)),
+    ),
+  );
   if (!found.length) {
-    return element('section', {class: 'card empty'},
+    return element(
+      'section',
+      {class: 'card empty'},
       element('h2', {}, 'There is no inventory yet'),
-      element('p', {}, 'An inventory lists every study, series and instance of the archive, with counts and checksums, as a DICOM object.'),
-      link('Make the first one', '#/new', {class: 'button primary'}));
+      element(
+        'p',
+        {},
+        'An inventory lists every study, series and instance of the archive, with counts and checksums, as a DICOM object.',
+      ),
+      link('Make the first one', '#/new', {class: 'button primary'}),
+    );
   }
   const names = new Map(found.map((one) => [one.SOPInstanceUID, inventoryName(one)]));
-  return element('ul', {class: 'cards', 'aria-label': 'Inventories'}, found.reverse().map((one) => card(one, names, reload)));
+  return element(
+    'ul',
+    {class: 'cards', 'aria-label': 'Inventories'},
+    found.reverse().map((one) => card(one, names, reload)),
+  );
 }
 
 function card(inventory, names, reload) {
   const {SOPInstanceUID: uid, Base, InventoryLevel} = inventory;
-  const notes = element('div', {});
-  const node = element('li', {class: 'card', 'data-inventory': uid},
-    element('div', {class: 'title'},
+  const notes = element('div', {class: 'cards'});
+  const node = element(
+    'li',
+    {class: 'card', 'data-inventory': uid},
+    element(
+      'div',
+      {class: 'title'},
       element('h2', {}, link(inventoryName(inventory), `#/inventories/${uid}`)),
       completion(inventory),
       element('span', {class: 'badge'}, level(InventoryLevel)),
-      inventory.Origin ? element('span', {class: 'badge'}, inventory.Origin) : null),
-    element('p', {class: 'facts'},
+      inventory.Origin ? element('span', {class: 'badge'}, inventory.Origin) : null,
+    ),
+    element(
+      'p',
+      {class: 'facts'},
       element('span', {}, scopeInWords(inventory.Scope)),
-      Base && element('span', {}, 'Increment on ', link(names.get(Base) ?? 'an earlier one', `#/inventories/${Base}`))),
-    element('p', {class: 'facts'}, counts(inventory).map((text) => element('span', {}, text))),
+      Base && element('span', {}, 'Increment on ', link(names.get(Base) ?? 'an earlier one', `#/inventories/${Base}`)),
+    ),
+    element(
+      'p',
+      {class: 'facts'},
+      counts(inventory).map((text) => element('span', {}, text)),
+    ),
     notes,
-    element('div', {class: 'actions'},
-      link('Studies', `#/inventories/${uid}/studies`, {class: 'button', 'aria-label': `Studies of ${inventoryName(inventory)}`}),
+    element(
+      'div',
+      {class: 'actions'},
+      link('Studies', `#/inventories/${uid}/studies`, {
+        class: 'button',
+        'aria-label': `Studies of ${inventoryName(inventory)}`,
+      }),
       link('Compare', `#/compare/${uid}`, {class: 'button', 'aria-label': `Compare ${inventoryName(inventory)}`}),
-      deletion(inventory, notes, reload)));
+      deletion(inventory, notes, reload),
+    ),
+  );
   explain(inventory).then((why) => notes.append(...why));
   return node;
 }
@@ -92,39 +138,64 @@ export function counts({InventoryLevel, Studies, Series, Instances, Size}) {
 export async function explain({InventoryCompletionStatus, TransactionUID, Missing}) {
   const why = [];
   if (Missing.length) {
-    why.push(element('p', {class: 'warning'}, `${counted(Missing.length, 'file')} of this inventory ${Missing.length === 1 ? 'is' : 'are'} not here: removed by hand, or not come in yet.`));
+    why.push(
+      element(
+        'p',
+        {class: 'warning'},
+        `Not here are ${counted(Missing.length, 'file')} of this inventory: removed by hand, or not come in yet.`,
+      ),
+    );
   }
   if (InventoryCompletionStatus === 'COMPLETE') {
     return why;
   }
   try {
-    const {Skipped, TransactionStatusComment: comment, TransactionStatus} = await get(`/inventories/transactions/${TransactionUID}`);
-    const reason = TransactionStatus === 'CANCELED' ? 'the run was cancelled' : comment || 'something was skipped';
-    why.push(element('p', {class: 'warning'}, `It is partial: ${reason}.`.replace('..', '.')));
+    const {
+      Skipped,
+      TransactionStatusComment: comment,
+      TransactionStatus,
+    } = await get(`/inventories/transactions/${TransactionUID}`);
+    const reason =
+      TransactionStatus === 'CANCELED'
+        ? 'the run was cancelled'
+        : Skipped.length
+          ? `${counted(Skipped.length, 'resource')} could not be recorded`
+          : comment;
+    why.push(element('p', {class: 'warning'}, `It is partial: ${reason}.`));
     if (Skipped.length) {
       why.push(skippedList(Skipped));
     }
   } catch {
-    why.push(element('p', {class: 'warning'}, 'It is partial, as it says of itself; the run that made it is not known here any more.'));
+    why.push(
+      element('p', {class: 'warning'}, 'It is partial, as it says of itself; the run that made it is not known here any more.'),
+    );
   }
   return why;
 }
 
 export function deletion(inventory, notes, deleted) {
-  return button('Delete …', async () => {
-    const sure = await ask('Delete this inventory?', `${inventoryName(inventory)}, with all its files. The studies that it lists stay as they are.`, [
-      {label: 'Delete', value: true, kind: 'danger'},
-      {label: 'Keep it', value: false},
-    ]);
-    if (!sure) {
-      return;
-    }
-    try {
-      await remove(`/inventories/${inventory.SOPInstanceUID}`);
-      say('The inventory is deleted.');
-      deleted();
-    } catch (error) {
-      notes.prepend(problem(error));
-    }
-  }, 'danger');
+  return button(
+    'Delete …',
+    async () => {
+      const sure = await ask(
+        'Delete this inventory?',
+        `${inventoryName(inventory)}, with all its files. The studies that it lists stay as they are.`,
+        [
+          {label: 'Delete', value: true, kind: 'danger'},
+          {label: 'Keep it', value: false},
+        ],
+      );
+      if (!sure) {
+        return;
+      }
+      try {
+        await remove(`/inventories/${inventory.SOPInstanceUID}`);
+        say('The inventory is deleted.');
+        deleted();
+      } catch (error) {
+        notes.prepend(problem(error));
+      }
+    },
+    'danger',
+  );
 }

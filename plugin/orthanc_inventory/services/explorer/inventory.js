@@ -25,9 +25,20 @@ export async function show(place, lifetime, uid) {
     grown,
     files(inventory),
     details(inventory),
-    element('div', {class: 'actions'}, deletion(inventory, notes, () => { location.hash = '#/'; })));
+    element(
+      'div',
+      {class: 'actions'},
+      deletion(inventory, notes, () => {
+        location.hash = '#/';
+      }),
+    ),
+  );
   explain(inventory).then((why) => notes.append(...why));
-  await fill(statistics, 'Counting what is in it …', get(`/inventories/${uid}/statistics`, lifetime).then((counted) => charts(counted, inventory.InventoryLevel)));
+  await fill(
+    statistics,
+    'Counting what is in it …',
+    get(`/inventories/${uid}/statistics`, lifetime).then((counted) => charts(counted, inventory.InventoryLevel)),
+  );
   const line = growth(await get('/inventories/statistics', lifetime), uid);
   if (line) {
     grown.append(line);
@@ -54,42 +65,89 @@ async function find(uid, lifetime) {
 // The heading of all views of an inventory, with the ways between them.
 export function head(inventory, current = '') {
   const path = `#/inventories/${inventory.SOPInstanceUID}`;
-  const views = [['', 'Overview'], ['/studies', 'Studies'], ['/verify', 'Verify']];
-  return element('div', {class: 'heading'},
+  const views = [
+    ['', 'Overview'],
+    ['/studies', 'Studies'],
+    ['/verify', 'Verify'],
+  ];
+  return element(
+    'div',
+    {class: 'heading'},
     element('div', {class: 'title'}, element('h1', {}, inventoryName(inventory)), completion(inventory)),
     element('p', {}, `${level(inventory.InventoryLevel)} · ${scopeInWords(inventory.Scope)}`),
-    element('nav', {class: 'actions', 'aria-label': 'Inventory'},
+    element(
+      'nav',
+      {class: 'actions', 'aria-label': 'Inventory'},
       views.map(([end, label]) => link(label, path + end, {class: 'button', 'aria-current': end === current && 'page'})),
-      link('Compare', `#/compare/${inventory.SOPInstanceUID}`, {class: 'button'})));
+      link('Compare', `#/compare/${inventory.SOPInstanceUID}`, {class: 'button'}),
+    ),
+  );
 }
 
 function tiles(inventory) {
   const shown = {STUDY: 1, SERIES: 2, INSTANCE: 3}[inventory.InventoryLevel];
-  const counts = [['Studies', inventory.Studies], ['Series', inventory.Series], ['Instances', inventory.Instances]].slice(0, shown);
-  return element('dl', {class: 'tiles'},
-    [...counts.map(([name, value]) => [name, number(value)]), ['Size of its files', size(inventory.Size)]]
-      .map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))));
+  const counts = [
+    ['Studies', inventory.Studies],
+    ['Series', inventory.Series],
+    ['Instances', inventory.Instances],
+  ].slice(0, shown);
+  return element(
+    'dl',
+    {class: 'tiles'},
+    [...counts.map(([name, value]) => [name, number(value)]), ['Size of its files', size(inventory.Size)]].map(
+      ([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value)),
+    ),
+  );
 }
 
 function files({SOPInstanceUID: uid, InventoryLevel}) {
   const levels = ['STUDY', 'SERIES', 'INSTANCE'].slice(0, {STUDY: 1, SERIES: 2, INSTANCE: 3}[InventoryLevel]);
   const place = element('div', {});
-  const exported = (one) => [['csv', 'CSV'], ['ndjson', 'NDJSON'], ['parquet', 'Parquet']].map(([format, name]) => download(
-    name, `/inventories/${uid}/export?format=${format}&level=${one.toLowerCase()}`, place, `${level(one)} as ${name}`));
+  const exported = (one) =>
+    [
+      ['csv', 'CSV'],
+      ['ndjson', 'NDJSON'],
+      ['parquet', 'Parquet'],
+    ].map(([format, name]) =>
+      download(
+        name,
+        `/inventories/${uid}/export?format=${format}&level=${one.toLowerCase()}`,
+        place,
+        `${level(one)} as ${name}`,
+      ),
+    );
   const rows = [
-    ['As DICOM', download('Root', `/inventories/${uid}/file`, place, 'DICOM file of the root'), download('ZIP of all files', `/inventories/${uid}/archive`, place)],
+    [
+      'As DICOM',
+      download('Root', `/inventories/${uid}/file`, place, 'DICOM file of the root'),
+      download('ZIP of all files', `/inventories/${uid}/archive`, place),
+    ],
     ...levels.map((one) => [level(one), ...exported(one)]),
   ];
-  return element('section', {class: 'card'},
+  return element(
+    'section',
+    {class: 'card'},
     element('h2', {}, 'Downloads'),
-    element('table', {class: 'files'}, element('tbody', {}, rows.map(([name, ...links]) => element('tr', {},
-      element('th', {scope: 'row'}, name), element('td', {}, element('div', {class: 'actions'}, links)))))),
-    place);
+    element(
+      'table',
+      {class: 'files'},
+      element(
+        'tbody',
+        {},
+        rows.map(([name, ...links]) =>
+          element('tr', {}, element('th', {scope: 'row'}, name), element('td', {}, element('div', {class: 'actions'}, links))),
+        ),
+      ),
+    ),
+    place,
+  );
 }
 
 function details(inventory) {
   const others = inventory.Incorporates ?? [];
-  return element('section', {class: 'card'},
+  return element(
+    'section',
+    {class: 'card'},
     element('h2', {}, 'Details'),
     terms([
       ['Date', dateTime(inventory.ContentDate, inventory.ContentTime)],
@@ -101,7 +159,16 @@ function details(inventory) {
       ['Kept until', inventory.Expiration && moment(inventory.Expiration)],
       ['Origin', inventory.Origin],
       ['SOP Instance UID', element('span', {class: 'uid'}, inventory.SOPInstanceUID)],
-      ['SHA-256 of the root', inventory.SHA256[inventory.SOPInstanceUID] && element('span', {class: 'uid'}, inventory.SHA256[inventory.SOPInstanceUID])],
-      ['Run', inventory.TransactionUID && link(inventory.TransactionUID, `#/transactions/${inventory.TransactionUID}`, {class: 'uid'})],
-    ]));
+      [
+        'SHA-256 of the root',
+        inventory.SHA256[inventory.SOPInstanceUID] &&
+          element('span', {class: 'uid'}, inventory.SHA256[inventory.SOPInstanceUID]),
+      ],
+      [
+        'Run',
+        inventory.TransactionUID &&
+          link(inventory.TransactionUID, `#/transactions/${inventory.TransactionUID}`, {class: 'uid'}),
+      ],
+    ]),
+  );
 }

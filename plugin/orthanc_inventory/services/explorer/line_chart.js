@@ -29,18 +29,53 @@ export function lineChart(title, measure, points, told) {
     drawing('line', {class: 'grid', x1: LEFT, x2: width - RIGHT, y1: y(height), y2: y(height)}),
     drawing('text', {x: LEFT - 10, y: y(height) + 4, 'text-anchor': 'end'}, told(height)),
   ]);
-  const dates = [[shown[0], LEFT, 'start'], [shown[shown.length - 1], width - RIGHT, 'end']].slice(0, last > first ? 2 : 1)
+  const dates = [
+    [shown[0], LEFT, 'start'],
+    [shown[shown.length - 1], width - RIGHT, 'end'],
+  ]
+    .slice(0, last > first ? 2 : 1)
     .map(([{label}, place, anchor]) => drawing('text', {x: place, y: HEIGHT - 8, 'text-anchor': anchor}, label));
-  const path = shown.map((point, index) => `${index ? 'L' : 'M'}${x(point, index).toFixed(1)} ${y(point.value).toFixed(1)}`).join('');
-  const marks = shown.map((point, index) => drawing('circle', {class: 'mark', cx: x(point, index), cy: y(point.value), r: 4},
-    drawing('title', {}, `${point.label}: ${told(point.value)}`)));
-  return element('div', {},
-    drawing('svg', {class: 'chart', 'aria-hidden': 'true', viewBox: `0 0 ${width} ${HEIGHT}`},
-      lines, dates, drawing('path', {class: 'curve', d: path}), marks),
-    element('table', {class: 'hidden'},
+  const path = shown
+    .map((point, index) => `${index ? 'L' : 'M'}${x(point, index).toFixed(1)} ${y(point.value).toFixed(1)}`)
+    .join('');
+  const marks = shown.map((point, index) =>
+    drawing(
+      'circle',
+      {class: 'mark', cx: x(point, index), cy: y(point.value), r: 4},
+      drawing('title', {}, `${point.label}: ${told(point.value)}`),
+    ),
+  );
+  return element(
+    'div',
+    {},
+    drawing(
+      'svg',
+      {class: 'chart', 'aria-hidden': 'true', viewBox: `0 0 ${width} ${HEIGHT}`},
+      lines,
+      dates,
+      drawing('path', {class: 'curve', d: path}),
+      marks,
+    ),
+    element(
+      'table',
+      {class: 'hidden'},
       element('caption', {}, `${title}: ${measure}`),
-      element('thead', {}, element('tr', {}, ['Date', measure].map((name) => element('th', {scope: 'col'}, name)))),
-      element('tbody', {}, shown.map(({label, value}) => element('tr', {}, element('th', {scope: 'row'}, label), element('td', {}, told(value)))))));
+      element(
+        'thead',
+        {},
+        element(
+          'tr',
+          {},
+          ['Date', measure].map((name) => element('th', {scope: 'col'}, name)),
+        ),
+      ),
+      element(
+        'tbody',
+        {},
+        shown.map(({label, value}) => element('tr', {}, element('th', {scope: 'row'}, label), element('td', {}, told(value)))),
+      ),
+    ),
+  );
 }
 
 // The next 2, 4 or 10 with zeros, so that the half is a round number too.

@@ -42,7 +42,9 @@
         var link = $('<a>')
           .attr({href: PAGE + '#/inventories/' + encodeURIComponent(described.MainDicomTags.SOPInstanceUID), rel: 'external'})
           .text('Summary of this inventory');
-        $('#instance-access').append($('<li data-icon="grid">').attr('id', 'instance-inventory').append(link)).listview('refresh');
+        $('#instance-access')
+          .append($('<li data-icon="grid">').attr('id', 'instance-inventory').append(link))
+          .listview('refresh');
       });
     });
   });

@@ -51,11 +51,22 @@ function show() {
     }
   }
   const parameters = (pattern.exec(path) ?? []).slice(1);
-  Promise.resolve(view.show(place, lifetime.signal, ...parameters)).catch((error) => {
+  load(place, view, lifetime.signal, parameters);
+}
+
+// Marks the page as unfinished until the view has what it shows.
+async function load(place, view, signal, parameters) {
+  main.setAttribute('aria-busy', 'true');
+  try {
+    await view.show(place, signal, ...parameters);
+  } catch (error) {
     if (error.name !== 'AbortError') {
       place.append(problem(error));
     }
-  });
+  }
+  if (!signal.aborted) {
+    main.removeAttribute('aria-busy');
+  }
 }
 
 window.addEventListener('hashchange', () => {

@@ -13,7 +13,12 @@ const TEXTS = [
 
 // "detail" gives what an inventory would be read from: it decides which keys can be matched.
 export function scopeForm(lifetime, detail) {
-  const inputs = TEXTS.map(([keyword, label, hint]) => [keyword, element('input', {type: 'text', autocomplete: 'off'}), label, hint]);
+  const inputs = TEXTS.map(([keyword, label, hint]) => [
+    keyword,
+    element('input', {type: 'text', autocomplete: 'off'}),
+    label,
+    hint,
+  ]);
   const from = element('input', {type: 'date'});
   const until = element('input', {type: 'date'});
   const modalities = element('input', {type: 'text', autocomplete: 'off', autocapitalize: 'characters'});
@@ -31,7 +36,10 @@ export function scopeForm(lifetime, detail) {
     if (first || last) {
       scope.StudyDate = `${first}-${last}`;
     }
-    const wanted = modalities.value.toUpperCase().split(/[\s,;\\]+/).filter(Boolean);
+    const wanted = modalities.value
+      .toUpperCase()
+      .split(/[\s,;\\]+/)
+      .filter(Boolean);
     if (wanted.length) {
       scope.ModalitiesInStudy = wanted.join('\\');
     }
@@ -44,7 +52,9 @@ export function scopeForm(lifetime, detail) {
     try {
       const {Studies} = await post('/inventories/preview', {Scope: value(), Detail: detail()}, lifetime);
       if (mine === asked) {
-        answer.replaceChildren(element('p', {class: Studies ? 'success' : 'warning'}, `This scope matches ${counted(Studies, 'study', 'studies')}.`));
+        answer.replaceChildren(
+          element('p', {class: Studies ? 'success' : 'warning'}, `This scope matches ${counted(Studies, 'study', 'studies')}.`),
+        );
       }
     } catch (error) {
       if (mine === asked && error.name !== 'AbortError') {
@@ -53,14 +63,20 @@ export function scopeForm(lifetime, detail) {
     }
   }
 
-  const node = element('fieldset', {class: 'card', onchange: preview},
+  const node = element(
+    'fieldset',
+    {class: 'card', onchange: preview},
     element('legend', {}, 'Scope'),
     element('p', {class: 'facts'}, 'Leave all empty for the whole archive. What is filled in must match together.'),
-    element('div', {class: 'fields'},
+    element(
+      'div',
+      {class: 'fields'},
       inputs.map(([, input, label, hint]) => field(label, input, hint)),
       field('Study date from', from),
       field('Study date until', until),
-      field('Modalities', modalities, 'one or several, such as CT MR')),
-    element('div', {class: 'actions'}, button('Count the studies', preview), answer));
+      field('Modalities', modalities, 'one or several, such as CT MR'),
+    ),
+    element('div', {class: 'actions'}, button('Count the studies', preview), answer),
+  );
   return {node, value};
 }

@@ -20,7 +20,13 @@ export async function show(place, lifetime) {
   const levels = choices('Level', LEVELS, status.Level);
   const details = choices('Detail', DETAILS, status.Detail);
   const scope = scopeForm(lifetime, () => details.value());
-  const base = select([['', 'All studies in scope (full)'], ['latest', 'What changed since the latest of the same level and scope']], '');
+  const base = select(
+    [
+      ['', 'All studies in scope (full)'],
+      ['latest', 'What changed since the latest of the same level and scope'],
+    ],
+    '',
+  );
   const purpose = element('input', {type: 'text', maxlength: 1024, autocomplete: 'off'});
   const description = element('textarea', {maxlength: 10240});
   const removed = element('input', {type: 'checkbox', checked: true});
@@ -28,44 +34,76 @@ export async function show(place, lifetime) {
   const answer = element('div', {});
   const submit = element('button', {type: 'submit', class: 'primary'}, 'Start');
 
-  const form = element('form', {novalidate: true, onsubmit: async (event) => {
-    event.preventDefault();
-    submit.disabled = true;
-    answer.replaceChildren();
-    try {
-      const body = {Level: levels.value(), Detail: details.value(), Scope: scope.value(), Purpose: purpose.value, Description: description.value};
-      if (base.value) {
-        body.Base = base.value;
-      }
-      if (!removed.checked) {
-        body.IncludeRemoved = false;
-      }
-      if (!identifying.checked) {
-        body.PatientIdentifiers = false;
-      }
-      const {ID} = await post('/inventories', body);
-      location.hash = `#/transactions/${ID}`;
-    } catch (error) {
-      answer.replaceChildren(problem(error));
-      submit.disabled = false;
-    }
-  }},
+  const form = element(
+    'form',
+    {
+      novalidate: true,
+      onsubmit: async (event) => {
+        event.preventDefault();
+        submit.disabled = true;
+        answer.replaceChildren();
+        try {
+          const body = {
+            Level: levels.value(),
+            Detail: details.value(),
+            Scope: scope.value(),
+            Purpose: purpose.value,
+            Description: description.value,
+          };
+          if (base.value) {
+            body.Base = base.value;
+          }
+          if (!removed.checked) {
+            body.IncludeRemoved = false;
+          }
+          if (!identifying.checked) {
+            body.PatientIdentifiers = false;
+          }
+          const {ID} = await post('/inventories', body);
+          location.hash = `#/transactions/${ID}`;
+        } catch (error) {
+          answer.replaceChildren(problem(error));
+          submit.disabled = false;
+        }
+      },
+    },
     levels.node,
     scope.node,
-    element('fieldset', {class: 'card'},
+    element(
+      'fieldset',
+      {class: 'card'},
       element('legend', {}, 'Name it'),
-      element('div', {class: 'fields long'},
+      element(
+        'div',
+        {class: 'fields long'},
         field('Purpose', purpose, 'such as Audit, or Migration to the new archive'),
-        field('Description', description))),
-    element('fieldset', {class: 'card'},
+        field('Description', description),
+      ),
+    ),
+    element(
+      'fieldset',
+      {class: 'card'},
       element('legend', {}, 'How'),
-      element('div', {class: 'fields long'}, field('Record', base, 'An increment refers to the inventory before it for the rest.')),
+      element(
+        'div',
+        {class: 'fields long'},
+        field('Record', base, 'An increment refers to the inventory before it for the rest.'),
+      ),
       details.node,
       check(removed, 'With what was withdrawn from use, marked as removed'),
-      check(identifying, 'With the names and other identifiers of patients')),
-    element('div', {class: 'actions'}, submit, answer));
-  place.append(element('div', {class: 'heading'}, element('h1', {}, 'New inventory'),
-    element('p', {}, 'As it stands, this form makes an inventory of the whole archive.')), form);
+      check(identifying, 'With the names and other identifiers of patients'),
+    ),
+    element('div', {class: 'actions'}, submit, answer),
+  );
+  place.append(
+    element(
+      'div',
+      {class: 'heading'},
+      element('h1', {}, 'New inventory'),
+      element('p', {}, 'As it stands, this form makes an inventory of the whole archive.'),
+    ),
+    form,
+  );
   const bases = await inventoryChoices(lifetime);
   base.append(...bases.map(([value, name]) => element('option', {value}, `What changed since ${name}`)));
 }
@@ -74,10 +112,18 @@ function choices(name, options, chosen) {
   const inputs = options.map(([value]) => element('input', {type: 'radio', name, value, checked: value === chosen}));
   const kind = name === 'Level' ? 'card' : '';
   return {
-    node: element('fieldset', {class: kind},
+    node: element(
+      'fieldset',
+      {class: kind},
       element('legend', {}, name === 'Level' ? 'Level' : 'Read from'),
-      element('div', {class: 'choices'}, options.map(([, label, told], index) => element('label', {class: 'choice'},
-        inputs[index], element('b', {}, label), element('small', {}, told))))),
+      element(
+        'div',
+        {class: 'choices'},
+        options.map(([, label, told], index) =>
+          element('label', {class: 'choice'}, inputs[index], element('b', {}, label), element('small', {}, told)),
+        ),
+      ),
+    ),
     value: () => inputs.find((input) => input.checked).value,
   };
 }

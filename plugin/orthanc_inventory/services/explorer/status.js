@@ -9,9 +9,21 @@ export async function show(place, lifetime) {
   const status = await get('/inventories/status', lifetime);
   const {LastRun: last, Capabilities, Dimse} = status;
   place.append(
-    element('dl', {class: 'tiles'}, ['Running', 'Pending', 'Paused'].map((state) => element('div', {},
-      element('dt', {}, {Running: 'Running now', Pending: 'Waiting', Paused: 'Paused'}[state]), element('dd', {}, number(status[state].length))))),
-    element('section', {class: 'card'},
+    element(
+      'dl',
+      {class: 'tiles'},
+      ['Running', 'Pending', 'Paused'].map((state) =>
+        element(
+          'div',
+          {},
+          element('dt', {}, {Running: 'Running now', Pending: 'Waiting', Paused: 'Paused'}[state]),
+          element('dd', {}, number(status[state].length)),
+        ),
+      ),
+    ),
+    element(
+      'section',
+      {class: 'card'},
       element('h2', {}, 'Services'),
       terms([
         ['Plugin', `orthanc-inventory ${status.Version}`],
@@ -21,8 +33,12 @@ export async function show(place, lifetime) {
         ['Default level', level(status.Level)],
         ['Default detail', status.Detail],
         ['Answers are streamed', Capabilities.StreamedAnswers ? 'yes' : 'no: up to 256 MB at a time'],
-        ['DICOM service', Dimse.Running ? [Dimse.AeTitle, Dimse.Port].filter(Boolean).join(', port ') || 'running' : 'not running'],
-        ['Last run', last && [
-          link(last.TransactionStatus, `#/transactions/${last.ID}`), ` ${moment(last.CompletionTime)}`]],
-      ])));
+        [
+          'DICOM service',
+          Dimse.Running ? [Dimse.AeTitle, Dimse.Port].filter(Boolean).join(', port ') || 'running' : 'not running',
+        ],
+        ['Last run', last && [link(last.TransactionStatus, `#/transactions/${last.ID}`), ` ${moment(last.CompletionTime)}`]],
+      ]),
+    ),
+  );
 }

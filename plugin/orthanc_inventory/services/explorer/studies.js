@@ -7,8 +7,14 @@ import {counted, date, number, value} from './words.js';
 
 const PAGE = 100;
 const COLUMNS = [
-  {title: 'Patient'}, {title: 'Patient ID', wide: true}, {title: 'Date'}, {title: 'Study'}, {title: 'Modalities', wide: true},
-  {title: 'Accession number', wide: true}, {title: 'Series', number: true, wide: true}, {title: 'Instances', number: true},
+  {title: 'Patient'},
+  {title: 'Patient ID', wide: true},
+  {title: 'Date'},
+  {title: 'Study'},
+  {title: 'Modalities', wide: true},
+  {title: 'Accession number', wide: true},
+  {title: 'Series', number: true, wide: true},
+  {title: 'Instances', number: true},
 ];
 
 export async function show(place, lifetime, uid) {
@@ -28,14 +34,29 @@ export async function show(place, lifetime, uid) {
     try {
       const path = `/inventories/${uid}/studies?query=${encodeURIComponent(text)}&since=${since}&limit=${PAGE}`;
       const {entries, total} = await getPage(path, asked.signal);
-      list.replaceChildren(entries.length ? table('Studies', COLUMNS, entries.map((study) => row(uid, study)))
-        : element('p', {class: 'waiting'}, text ? 'No study has this.' : 'There are no studies in it.'));
-      const shown = entries.length ? `${number(since + 1)}–${number(since + entries.length)} of ${counted(total, 'study', 'studies')}` : '';
-      pages.replaceChildren(element('span', {}, shown), element('span', {class: 'actions'},
-        since > 0 && button('First', () => turn(0)),
-        since > 0 && button('Back', () => turn(Math.max(0, since - PAGE))),
-        since + entries.length < total && button('Next', () => turn(since + PAGE)),
-        since + 2 * PAGE < total && button('Last', () => turn(PAGE * Math.floor((total - 1) / PAGE)))));
+      list.replaceChildren(
+        entries.length
+          ? table(
+              'Studies',
+              COLUMNS,
+              entries.map((study) => row(uid, study)),
+            )
+          : element('p', {class: 'waiting'}, text ? 'No study has this.' : 'There are no studies in it.'),
+      );
+      const shown = entries.length
+        ? `${number(since + 1)}–${number(since + entries.length)} of ${counted(total, 'study', 'studies')}`
+        : '';
+      pages.replaceChildren(
+        element('span', {}, shown),
+        element(
+          'span',
+          {class: 'actions'},
+          since > 0 && button('First', () => turn(0)),
+          since > 0 && button('Back', () => turn(Math.max(0, since - PAGE))),
+          since + entries.length < total && button('Next', () => turn(since + PAGE)),
+          since + 2 * PAGE < total && button('Last', () => turn(PAGE * Math.floor((total - 1) / PAGE))),
+        ),
+      );
       say(shown || 'No study');
     } catch (error) {
       if (error.name !== 'AbortError') {
@@ -51,9 +72,20 @@ export async function show(place, lifetime, uid) {
     clearTimeout(timer);
     timer = setTimeout(turn, 300, 0);
   });
-  place.append(head(inventory, '/studies'), element('section', {class: 'card'},
-    field('Search', query, 'In patient name, patient ID, description, accession number and study UID; or a whole date such as 20250131'),
-    list, pages));
+  place.append(
+    head(inventory, '/studies'),
+    element(
+      'section',
+      {class: 'card'},
+      field(
+        'Search',
+        query,
+        'In patient name, patient ID, description, accession number and study UID; or a whole date such as 20250131',
+      ),
+      list,
+      pages,
+    ),
+  );
   await turn(0);
 }
 

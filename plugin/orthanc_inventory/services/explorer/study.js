@@ -13,13 +13,21 @@ const FILE_ACCESS = '0008041A';
 
 export async function show(place, lifetime, uid, studyUid) {
   const [inventory, studies] = await Promise.all([
-    get(`/inventories/${uid}`, lifetime), get(`/inventories/${uid}/studies/${studyUid}`, lifetime)]);
-  place.append(head(inventory, '/studies'), link('All studies of this inventory', `#/inventories/${uid}/studies`), ...studies.map(described));
+    get(`/inventories/${uid}`, lifetime),
+    get(`/inventories/${uid}/studies/${studyUid}`, lifetime),
+  ]);
+  place.append(
+    head(inventory, '/studies'),
+    link('All studies of this inventory', `#/inventories/${uid}/studies`),
+    ...studies.map(described),
+  );
 }
 
 function described(study) {
   const series = study[SERIES]?.Value ?? [];
-  return element('section', {class: 'card'},
+  return element(
+    'section',
+    {class: 'card'},
     element('h2', {}, value(study, '00100010') || 'Without a name'),
     removed(study),
     terms([
@@ -35,24 +43,49 @@ function described(study) {
       ['Inventoried', inventoried(value(study, '00080404'))],
     ]),
     series.length > 0 && element('h3', {}, counted(series.length, 'series', 'series')),
-    series.length > 0 && paged(series, (shown) => element('div', {class: 'cards'}, shown.map(seriesOf))));
+    series.length > 0 && paged(series, (shown) => element('div', {class: 'cards'}, shown.map(seriesOf))),
+  );
 }
 
 function seriesOf(series) {
   const instances = series[INSTANCES]?.Value ?? [];
-  const title = [value(series, '00200011'), value(series, '00080060'), value(series, '0008103E')].filter(Boolean).join(' · ') || 'Series';
+  const title =
+    [value(series, '00200011'), value(series, '00080060'), value(series, '0008103E')].filter(Boolean).join(' · ') || 'Series';
   const inside = element('div', {});
-  return element('details', {ontoggle: () => {
-    if (!inside.hasChildNodes()) {
-      inside.append(
-        element('p', {class: 'uid'}, value(series, '0020000E')),
-        instances.length ? paged(instances, (shown) => table('Instances', [
-          {title: 'Number', number: true}, {title: 'SOP class'}, {title: 'Transfer syntax', wide: true}, {title: 'Size', number: true},
-          {title: 'SOP Instance UID', wide: true},
-        ], shown.map(instanceRow))) : element('p', {class: 'waiting'}, 'This inventory does not tell of its instances.'));
-    }
-  }}, element('summary', {}, `${title} (${instances.length ? counted(instances.length, 'instance') : `${value(series, '00201209') || '?'} instances`})`),
-  removed(series), inside);
+  return element(
+    'details',
+    {
+      ontoggle: () => {
+        if (!inside.hasChildNodes()) {
+          inside.append(
+            element('p', {class: 'uid'}, value(series, '0020000E')),
+            instances.length
+              ? paged(instances, (shown) =>
+                  table(
+                    'Instances',
+                    [
+                      {title: 'Number', number: true},
+                      {title: 'SOP class'},
+                      {title: 'Transfer syntax', wide: true},
+                      {title: 'Size', number: true},
+                      {title: 'SOP Instance UID', wide: true},
+                    ],
+                    shown.map(instanceRow),
+                  ),
+                )
+              : element('p', {class: 'waiting'}, 'This inventory does not tell of its instances.'),
+          );
+        }
+      },
+    },
+    element(
+      'summary',
+      {},
+      `${title} (${instances.length ? counted(instances.length, 'instance') : `${value(series, '00201209') || '?'} instances`})`,
+    ),
+    removed(series),
+    inside,
+  );
 }
 
 function instanceRow(instance) {
@@ -61,8 +94,11 @@ function instanceRow(instance) {
   const syntax = value(file ?? {}, '0008040E');
   const bytes = Number(value(file ?? {}, '0008040D'));
   return [
-    value(instance, '00200013') || '–', [names[sopClass] ?? sopClass, ' ', removed(instance)], names[syntax] ?? syntax,
-    bytes ? size(bytes) : '–', element('span', {class: 'uid'}, value(instance, '00080018')),
+    value(instance, '00200013') || '–',
+    [names[sopClass] ?? sopClass, ' ', removed(instance)],
+    names[syntax] ?? syntax,
+    bytes ? size(bytes) : '–',
+    element('span', {class: 'uid'}, value(instance, '00080018')),
   ];
 }
 
@@ -79,13 +115,27 @@ function inventoried(text) {
 // A part of a list at a time.
 function paged(entries, shownAs) {
   const place = element('div', {class: 'cards'});
-  const turn = (since) => place.replaceChildren(
-    shownAs(entries.slice(since, since + PAGE)),
-    entries.length > PAGE ? element('div', {class: 'pages'},
-      element('span', {}, `${number(since + 1)}–${number(Math.min(since + PAGE, entries.length))} of ${number(entries.length)}`),
-      element('span', {class: 'actions'},
-        since > 0 && button('Back', () => turn(since - PAGE)),
-        since + PAGE < entries.length && button('Next', () => turn(since + PAGE)))) : '');
+  const turn = (since) =>
+    place.replaceChildren(
+      shownAs(entries.slice(since, since + PAGE)),
+      entries.length > PAGE
+        ? element(
+            'div',
+            {class: 'pages'},
+            element(
+              'span',
+              {},
+              `${number(since + 1)}–${number(Math.min(since + PAGE, entries.length))} of ${number(entries.length)}`,
+            ),
+            element(
+              'span',
+              {class: 'actions'},
+              since > 0 && button('Back', () => turn(since - PAGE)),
+              since + PAGE < entries.length && button('Next', () => turn(since + PAGE)),
+            ),
+          )
+        : '',
+    );
   turn(0);
   return place;
 }

@@ -18,16 +18,32 @@ export class TransactionCard {
     this.bar = element('progress', {max: 100, 'aria-label': 'Progress'});
     this.facts = element('p', {class: 'facts'});
     this.actions = element('div', {class: 'actions'});
-    this.notes = element('div', {});
-    this.node = element('article', {class: 'card', 'data-transaction': transaction.ID},
-      element('div', {class: 'title'},
+    this.notes = element('div', {class: 'cards'});
+    this.node = element(
+      'article',
+      {class: 'card', 'data-transaction': transaction.ID},
+      element(
+        'div',
+        {class: 'title'},
         element('h3', {}, link(titleOf(transaction), `#/transactions/${transaction.ID}`)),
-        this.badge),
-      element('p', {class: 'facts'},
-        element('span', {}, `Asked for ${moment(transaction.CreationTime)}${transaction.Requestor ? ` by ${transaction.Requestor}` : ''}`),
+        this.badge,
+      ),
+      element(
+        'p',
+        {class: 'facts'},
+        element(
+          'span',
+          {},
+          `Asked for ${moment(transaction.CreationTime)}${transaction.Requestor ? ` by ${transaction.Requestor}` : ''}`,
+        ),
         transaction.Verification ? null : element('span', {}, scopeInWords(transaction.Scope)),
-        transaction.Base ? element('span', {}, 'Increment') : null),
-      this.bar, this.facts, this.actions, this.notes);
+        transaction.Base ? element('span', {}, 'Increment') : null,
+      ),
+      this.bar,
+      this.facts,
+      this.actions,
+      this.notes,
+    );
     this.update(transaction);
   }
 
@@ -55,13 +71,18 @@ export class TransactionCard {
     const had = this.actions.contains(document.activeElement);
     const {ID, State, SOPInstanceUID} = this.transaction;
     const paths = `/inventories/transactions/${ID}`;
-    this.actions.replaceChildren(...[
-      ['Pending', 'Running'].includes(State) && button('Pause', () => this.change(`${paths}/pause`)),
-      State === 'Paused' && button('Resume', () => this.change(`${paths}/resume`)),
-      UNFINISHED.includes(State) && button('Cancel …', () => this.cancel(`${paths}/cancel`), 'danger'),
-      SOPInstanceUID && !UNFINISHED.includes(State) && link('Open the inventory', `#/inventories/${SOPInstanceUID}`, {class: 'button primary'}),
-      this.transaction.Verification && link('Findings', `#/inventories/${this.transaction.Verification.SOPInstanceUID}/verify`, {class: 'button'}),
-    ].filter(Boolean));
+    this.actions.replaceChildren(
+      ...[
+        ['Pending', 'Running'].includes(State) && button('Pause', () => this.change(`${paths}/pause`)),
+        State === 'Paused' && button('Resume', () => this.change(`${paths}/resume`)),
+        UNFINISHED.includes(State) && button('Cancel …', () => this.cancel(`${paths}/cancel`), 'danger'),
+        SOPInstanceUID &&
+          !UNFINISHED.includes(State) &&
+          link('Open the inventory', `#/inventories/${SOPInstanceUID}`, {class: 'button primary'}),
+        this.transaction.Verification &&
+          link('Findings', `#/inventories/${this.transaction.Verification.SOPInstanceUID}/verify`, {class: 'button'}),
+      ].filter(Boolean),
+    );
     if (had) {
       this.actions.firstElementChild?.focus();
     }
@@ -82,11 +103,15 @@ export class TransactionCard {
       await this.change(path, {});
       return;
     }
-    const answer = await ask('Cancel this run?', 'What is finished so far can be kept as an inventory, which then says of itself that it is PARTIAL.', [
-      {label: 'Cancel and keep what is finished', value: 'keep', kind: 'primary'},
-      {label: 'Cancel and discard', value: 'discard', kind: 'danger'},
-      {label: 'Let it go on', value: null},
-    ]);
+    const answer = await ask(
+      'Cancel this run?',
+      'What is finished so far can be kept as an inventory, which then says of itself that it is PARTIAL.',
+      [
+        {label: 'Cancel and keep what is finished', value: 'keep', kind: 'primary'},
+        {label: 'Cancel and discard', value: 'discard', kind: 'danger'},
+        {label: 'Let it go on', value: null},
+      ],
+    );
     if (answer) {
       await this.change(path, {RetainInstances: answer === 'keep'});
     }
@@ -99,29 +124,49 @@ export class TransactionCard {
       return;
     }
     this.told = told;
-    this.notes.replaceChildren(...[
-      ErrorCode && TransactionStatus === 'FAILURE' && element('p', {class: 'problem'}, comment || ErrorDescription),
-      !ErrorCode && comment && element('p', {class: Skipped.length ? 'warning' : 'facts'}, comment),
-      Skipped.length > 0 && skippedList(Skipped),
-    ].filter(Boolean));
+    this.notes.replaceChildren(
+      ...[
+        ErrorCode && TransactionStatus === 'FAILURE' && element('p', {class: 'problem'}, comment || ErrorDescription),
+        !ErrorCode && comment && element('p', {class: 'facts'}, comment),
+        Skipped.length > 0 && skippedList(Skipped),
+      ].filter(Boolean),
+    );
     this.notes.hidden = !this.notes.hasChildNodes();
   }
 }
 
 // What was left out of an inventory, and why; at most 200 of it.
 export function skippedList(skipped) {
-  return element('details', {},
+  return element(
+    'details',
+    {},
     element('summary', {}, `${counted(skipped.length, 'resource')} skipped, and why`),
     skipped.length > 200 && element('p', {}, `The first 200 of ${number(skipped.length)}:`),
-    element('ul', {}, skipped.slice(0, 200).map(({ID, Level, Reason}) => element('li', {},
-      `${Level.charAt(0)}${Level.slice(1).toLowerCase()} `, element('span', {class: 'uid'}, ID), ` – ${Reason}`))));
+    element(
+      'ul',
+      {},
+      skipped
+        .slice(0, 200)
+        .map(({ID, Level, Reason}) =>
+          element(
+            'li',
+            {},
+            `${Level.charAt(0)}${Level.slice(1).toLowerCase()} `,
+            element('span', {class: 'uid'}, ID),
+            ` – ${Reason}`,
+          ),
+        ),
+    ),
+  );
 }
 
 function titleOf(transaction) {
   if (transaction.Verification) {
     return `Verification (${transaction.Verification.Check})`;
   }
-  return transaction.Purpose || `${{STUDY: 'Studies', SERIES: 'Series', INSTANCE: 'Instances'}[transaction.Level]} of the archive`;
+  return (
+    transaction.Purpose || `${{STUDY: 'Studies', SERIES: 'Series', INSTANCE: 'Instances'}[transaction.Level]} of the archive`
+  );
 }
 
 function factsOf(transaction) {
@@ -130,9 +175,7 @@ function factsOf(transaction) {
   if (State === 'Pending') {
     return ['It begins when the runs before it are done.'];
   }
-  const done = transaction.Verification
-    ? verified(transaction.Verification)
-    : recorded(transaction);
+  const done = transaction.Verification ? verified(transaction.Verification) : recorded(transaction);
   const speed = transaction.Verification ? transaction.Verification.Checked : transaction[level(transaction.Level)];
   return [
     unfinished && `${transaction.Progress} %`,

@@ -17,7 +17,7 @@ async function showOne(place, lifetime, id) {
   const path = `/inventories/transactions/${id}`;
   const card = new TransactionCard(await get(path, lifetime), () => {});
   place.append(card.node);
-  await repeat(async () => {
+  repeat(async () => {
     if (!UNFINISHED.includes(card.transaction.State)) {
       return 0;
     }
@@ -27,26 +27,47 @@ async function showOne(place, lifetime, id) {
 }
 
 async function showAll(place, lifetime) {
-  place.append(element('div', {class: 'heading'}, element('h1', {}, 'Runs'),
-    element('p', {}, 'One inventory is made at a time; the others wait.')));
+  place.append(
+    element(
+      'div',
+      {class: 'heading'},
+      element('h1', {}, 'Runs'),
+      element('p', {}, 'One inventory is made at a time; the others wait.'),
+    ),
+  );
   const list = element('div', {class: 'cards'});
   const pages = element('div', {class: 'pages'});
-  place.append(unfinished(lifetime, () => turn(0)), element('section', {'aria-label': 'Finished runs'}, list), pages);
+  place.append(
+    unfinished(lifetime, () => turn(0)),
+    element('section', {'aria-label': 'Finished runs'}, list),
+    pages,
+  );
 
   async function turn(page) {
     const ids = await get('/inventories/transactions', lifetime);
     const end = ids.length - page * PAGE;
     const since = Math.max(0, end - PAGE);
-    await fill(list, 'Loading …', (async () => {
-      const found = end > since ? await get(`/inventories/transactions?expand&since=${since}&limit=${end - since}`, lifetime) : [];
-      const over = found.filter(({State}) => !UNFINISHED.includes(State)).reverse();
-      return over.length ? over.map((one) => new TransactionCard(one, () => {}).node) : element('p', {class: 'waiting'}, 'No run has ended yet.');
-    })());
+    await fill(
+      list,
+      'Loading …',
+      (async () => {
+        const found =
+          end > since ? await get(`/inventories/transactions?expand&since=${since}&limit=${end - since}`, lifetime) : [];
+        const over = found.filter(({State}) => !UNFINISHED.includes(State)).reverse();
+        return over.length
+          ? over.map((one) => new TransactionCard(one, () => {}).node)
+          : element('p', {class: 'waiting'}, 'No run has ended yet.');
+      })(),
+    );
     pages.replaceChildren(
       element('span', {}, ids.length > PAGE ? `${number(ids.length)} runs` : ''),
-      element('span', {class: 'actions'},
+      element(
+        'span',
+        {class: 'actions'},
         page > 0 && button('Newer', () => turn(page - 1)),
-        since > 0 && button('Older', () => turn(page + 1))));
+        since > 0 && button('Older', () => turn(page + 1)),
+      ),
+    );
   }
   await turn(0);
 }

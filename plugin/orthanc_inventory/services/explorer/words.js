@@ -41,7 +41,10 @@ export function moment(text) {
     return text ?? '';
   }
   const [year, month, day, hour, minute, second] = parts.slice(1).map(Number);
-  return new Date(Date.UTC(year, month - 1, day, hour, minute, second)).toLocaleString('sv', {dateStyle: 'short', timeStyle: 'short'});
+  return new Date(Date.UTC(year, month - 1, day, hour, minute, second)).toLocaleString('sv', {
+    dateStyle: 'short',
+    timeStyle: 'short',
+  });
 }
 
 export function duration(seconds) {
@@ -60,7 +63,11 @@ export function duration(seconds) {
 
 // A name of a person, its parts and its ways of writing parted by what people part them by.
 export function person(name) {
-  return name.split('=').map((group) => group.replace(/\^+/g, ' ').trim()).filter(Boolean).join(' · ');
+  return name
+    .split('=')
+    .map((group) => group.replace(/\^+/g, ' ').trim())
+    .filter(Boolean)
+    .join(' · ');
 }
 
 export function level(name) {
@@ -97,15 +104,20 @@ function wanted(keyword, value) {
   if (range) {
     return [range[1] && `from ${date(range[1])}`, range[2] && `until ${date(range[2])}`].filter(Boolean).join(' ');
   }
-  return value.split('\\').map((one) => (keyword.endsWith('Date') ? date(one) : one)).join(' or ');
+  return value
+    .split('\\')
+    .map((one) => (keyword.endsWith('Date') ? date(one) : one))
+    .join(' or ');
 }
 
 // What an object of the DICOM JSON Model (PS3.18 F) says under a tag; several values are parted by commas.
 export function value(record, tag) {
-  return (record[tag]?.Value ?? []).map((one) => {
-    if (typeof one === 'object' && one !== null) {
-      return person(['Alphabetic', 'Ideographic', 'Phonetic'].map((group) => one[group] ?? '').join('='));
-    }
-    return String(one);
-  }).join(', ');
+  return (record[tag]?.Value ?? [])
+    .map((one) => {
+      if (typeof one === 'object' && one !== null) {
+        return person(['Alphabetic', 'Ideographic', 'Phonetic'].map((group) => one[group] ?? '').join('='));
+      }
+      return String(one);
+    })
+    .join(', ');
 }
