@@ -231,6 +231,21 @@ def test_an_increment_is_compared_as_a_whole(make_server: Callable[..., Server])
     assert server.get(f"/inventories/{increment}/compare/{full}")["Same"]
 
 
+def test_posted_files_are_few_and_private_and_go(make_server: Callable[..., Server]) -> None:
+    server = make_server().start()
+    server.store(archive.file(1, 1))
+    path = f"/inventories/{server.make(Level='STUDY')['SOPInstanceUID']}/compare"
+    lists = [f"StudyInstanceUID\n1.2.{number}".encode() for number in range(6)]
+    paths = [server.request("POST", path, data=content).json()["Path"] for content in lists]
+    kept = list((server.state_directory / "posted").iterdir())
+    assert len(kept) == 4 and {folder.stat().st_mode & 0o777 for folder in kept} == {0o700}
+    assert {file.stat().st_mode & 0o777 for folder in kept for file in folder.iterdir()} == {0o600}
+    assert [server.request("GET", path).status_code for path in paths] == [404] * 2 + [200] * 4
+    server.kill()
+    server.start()
+    assert not (server.state_directory / "posted").exists()
+
+
 def test_what_is_not_whole_or_too_large_is_refused(make_server: Callable[..., Server]) -> None:
     server = make_server(inventory={"MaximumImportSize": 1}).start()
     root = foreign.encode(
