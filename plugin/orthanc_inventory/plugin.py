@@ -154,7 +154,7 @@ class Plugin:
         def measure() -> None:
             observe(host.set_metric, runs, journal)
 
-        def make_producer(transaction: Transaction, interrupted: threading.Event) -> Producer:
+        def make_work(transaction: Transaction, interrupted: threading.Event) -> Producer:
             source = sources[transaction.detail]
             base = catalogue.inventory(transaction.base) if transaction.base else None
             increment = Increment(base, catalogue, journal, changes, source, host.log) if base else None
@@ -173,7 +173,7 @@ class Plugin:
         limits = configuration["Retention"]
         retention = Retention(catalogue, limits["Keep"], limits["Days"], keep, host.log)
         runs = Runs(
-            journal, make_producer, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure,
+            journal, make_work, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure,
             after_run,
         )
         schedules = Schedules(

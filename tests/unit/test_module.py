@@ -50,7 +50,7 @@ def test_each_instance_has_what_is_required(
 ) -> None:
     source, store = MemorySource(*(study(number, 2, 2) for number in range(4))), MemoryStore()
     transaction = add_transaction(level, scope=scope)
-    make_producer(transaction, source, store, records_per_instance=1 if leaves else 1000).produce(lambda: None)
+    make_producer(transaction, source, store, records_per_instance=1 if leaves else 1000).run(lambda: None)
     assert len(store.files) == (5 if leaves else 1)
     seen = set()
     for file in store.files.values():
@@ -76,7 +76,7 @@ def test_only_the_levels_asked_for_are_there(
 ) -> None:
     for level, below in (("STUDY", set()), ("SERIES", {SERIES_OF}), ("INSTANCE", {SERIES_OF, INSTANCES_OF})):
         store = MemoryStore()
-        make_producer(add_transaction(level), MemorySource(study(1)), store).produce(lambda: None)
+        make_producer(add_transaction(level), MemorySource(study(1)), store).run(lambda: None)
         [file] = store.files.values()
         data_set = pydicom.dcmread(BytesIO(file))
         assert {path for path in (SERIES_OF, INSTANCES_OF) if items(data_set, path)} == below

@@ -12,8 +12,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from orthanc_inventory.production.journal import Journal
-from orthanc_inventory.production.producer import Interrupted, Producer
-from orthanc_inventory.production.transaction import Cancellation, State, Transaction
+from orthanc_inventory.production.producer import Producer
+from orthanc_inventory.production.transaction import Cancellation, Interrupted, State, Transaction
 from orthanc_inventory.stores import StoreError
 
 from .memory import MemorySource, MemoryStore, study, study_id
@@ -36,7 +36,7 @@ def nothing() -> None:
 
 def test_a_small_archive_needs_one_instance(add_transaction: Add, make_producer: Make, journal: Journal) -> None:
     transaction, store = add_transaction(purpose="Audit"), MemoryStore()
-    make_producer(transaction, MemorySource(*map(study, range(5))), store).produce(nothing)
+    make_producer(transaction, MemorySource(*map(study, range(5))), store).run(nothing)
     [root] = data_sets(store).values()
     assert transaction.state is State.SUCCESS and transaction.root_uid == root.SOPInstanceUID and transaction.percent == 100
     assert (root.InventoryCompletionStatus, root.InventoryPurpose, root.TransactionUID) == ("COMPLETE", "Audit", transaction.uid)
@@ -48,7 +48,7 @@ def test_a_small_archive_needs_one_instance(add_transaction: Add, make_producer:
 
 def test_an_empty_archive_is_complete(add_transaction: Add, make_producer: Make) -> None:
     transaction, store = add_transaction(), MemoryStore()
-    make_producer(transaction, MemorySource(), store).produce(nothing)
+    make_producer(transaction, MemorySource(), store).run(nothing)
     [root] = data_sets(store).values()
     assert root.InventoryCompletionStatus == "COMPLETE" and list(root.InventoriedStudiesSequence) == []
     assert root.TotalNumberOfStudyRecords == 0
@@ -58,7 +58,7 @@ def test_leaves_hold_as_many_records_as_they_may(add_transaction: Add, make_prod
     # Each study is 1 + 1 + 2 records; the fourth has 1 + 1 + 20, more than a leaf may, and gets a leaf of its own.
     studies = [study(number, 1, 20 if number == 3 else 2) for number in range(6)]
     transaction, store = add_transaction(), MemoryStore()
-    make_producer(transaction, MemorySource(*studies), store, records_per_instance=8).produce(nothing)
+    make_producer(transaction, MemorySource(*studies), store, records_per_instance=8).run(nothing)
     files = list(data_sets(store).values())
     assert [[entry.StudyInstanceUID for entry in file.InventoriedStudiesSequence] for file in files] == [
         ["1.0", "1.1"], ["1.2"], ["1.3"], ["1.4", "1.5"], [],
@@ -75,7 +75,7 @@ def test_what_could_not_be_read_is_named_and_makes_the_inventory_partial(
 ) -> None:
     source, store, transaction = MemorySource(*map(study, range(6))), MemoryStore(), add_transaction()
     source.unreadable, source.gone = {study_id(2)}, {study_id(4)}
-    make_producer(transaction, source, store).produce(nothing)
+    make_producer(transaction, source, store).run(nothing)
     [root] = data_sets(store).values()
     assert transaction.state is State.SUCCESS and root.InventoryCompletionStatus == "PARTIAL"
     assert sorted(study_uids(store)) == ["1.0", "1.1", "1.3", "1.5"]
@@ -88,7 +88,7 @@ def test_what_could_not_be_read_is_named_and_makes_the_inventory_partial(
 def test_a_study_that_was_deleted_leaves_the_inventory_complete(add_transaction: Add, make_producer: Make) -> None:
     source, store, transaction = MemorySource(*map(study, range(3))), MemoryStore(), add_transaction()
     source.gone = {study_id(1)}
-    make_producer(transaction, source, store).produce(nothing)
+    make_producer(transaction, source, store).run(nothing)
     [root] = data_sets(store).values()
     assert root.InventoryCompletionStatus == "COMPLETE" and study_uids(store) == ["1.0", "1.2"]
 
@@ -112,11 +112,11 @@ def test_an_interrupted_run_goes_on_behind_its_last_leaf(
         raise Interrupted
 
     with pytest.raises(Interrupted):
-        make_producer(transaction, stopping, store, records_per_instance=9, interrupted=interrupted).produce(stop)
+        make_producer(transaction, stopping, store, records_per_instance=9, interrupted=interrupted).run(stop)
     # What the next start finds is what is in the journal.
     [again] = journal.unfinished()
     lines: list[str] = []
-    make_producer(again, source, store, records_per_instance=9, log=lines.append).produce(nothing)
+    make_producer(again, source, store, records_per_instance=9, log=lines.append).run(nothing)
     assert sorted(study_uids(store)) == [f"1.{number}" for number in range(8)]
     assert again.progress.studies == 8 and again.state is State.SUCCESS
     finished = stop_before // 3 * 3
@@ -127,7 +127,7 @@ def test_an_interrupted_run_goes_on_behind_its_last_leaf(
 def test_leftovers_of_a_crash_are_removed(add_transaction: Add, make_producer: Make) -> None:
     store, transaction = MemoryStore(), add_transaction()
     store.files["2.25.1"] = b"a leaf that never came into the journal"
-    make_producer(transaction, MemorySource(study(1)), store).produce(nothing)
+    make_producer(transaction, MemorySource(study(1)), store).run(nothing)
     assert list(store.files) == [transaction.root_uid]
 
 
@@ -135,7 +135,7 @@ def test_a_store_that_is_full_stops_the_run(add_transaction: Add, make_producer:
     transaction, store = add_transaction(), MemoryStore(room=2)
     producer = make_producer(transaction, MemorySource(*map(study, range(9))), store, records_per_instance=3)
     with pytest.raises(StoreError):
-        producer.produce(nothing)
+        producer.run(nothing)
     producer.discard("the store is full", -1, "the store is full")
     assert store.files == {} and journal.inventories() == [] and journal.unfinished() == []
     kept = journal.transaction(transaction.uid)
@@ -159,21 +159,21 @@ def test_a_cancelled_run_keeps_its_leaves_below_a_partial_root(
         transaction, Stopping(*map(study, range(9))), store, records_per_instance=3, interrupted=interrupted
     )
     with pytest.raises(Interrupted):
-        producer.produce(nothing)
+        producer.run(nothing)
     transaction.cancellation = Cancellation.RETAIN
-    assert producer.retain() is (leaves > 0)
+    producer.cancel(retain=True)
+    assert (transaction.status, transaction.error_code) == ("CANCELED", 37)
     if leaves:
         root = data_sets(store)[transaction.root_uid]
         assert root.InventoryCompletionStatus == "PARTIAL" and root.TotalNumberOfStudyRecords == leaves
         assert sorted(study_uids(store)) == [f"1.{number}" for number in range(leaves)]
-        assert (transaction.status, transaction.error_code) == ("CANCELED", 37)
     else:
-        assert store.files == {}
+        assert store.files == {} and not transaction.root_uid
 
 
 def test_identifiers_can_be_withheld(add_transaction: Add, make_producer: Make) -> None:
     store = MemoryStore()
-    make_producer(add_transaction(identifying=False), MemorySource(study(1)), store).produce(nothing)
+    make_producer(add_transaction(identifying=False), MemorySource(study(1)), store).run(nothing)
     [file] = store.files.values()
     assert b"Family1" not in file and b"1.1.0" in file
     [record] = pydicom.dcmread(BytesIO(file)).InventoriedStudiesSequence
@@ -182,7 +182,7 @@ def test_identifiers_can_be_withheld(add_transaction: Add, make_producer: Make) 
 
 def test_only_studies_in_scope_are_recorded(add_transaction: Add, make_producer: Make) -> None:
     transaction, store = add_transaction(scope={"PatientID": "P?"}), MemoryStore()
-    make_producer(transaction, MemorySource(*map(study, (1, 2, 30))), store).produce(nothing)
+    make_producer(transaction, MemorySource(*map(study, (1, 2, 30))), store).run(nothing)
     assert study_uids(store) == ["1.1", "1.2"] and transaction.progress.studies == 2
     [root] = data_sets(store).values()
     assert root.ScopeOfInventorySequence[0].GeneralMatchingSequence[0].PatientID == "P?"

@@ -17,13 +17,14 @@ from .catalogue import Catalogue, Member
 from .changes import Change, Changes
 from .journal import Journal, KeptInstance, KeptInventory
 from .places import Place, decode_places, identifier_from, number_of, numbers_in, numbers_of, time_number
+from .transaction import CannotGoOn
 
 # Instances of a tree whose places are read at a time.
 _BATCH = 100
 
 
-class BaseUnusable(Exception):
-    """The base cannot be read any more; the message says why."""
+class BaseUnusable(CannotGoOn):
+    """The base cannot be read any more."""
 
 
 class Increment:

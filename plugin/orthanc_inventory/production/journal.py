@@ -15,7 +15,7 @@ from typing import Any
 
 from ..dicom.records import Skipped
 from .database import Database
-from .transaction import Cancellation, Progress, State, Transaction
+from .transaction import Cancellation, Kind, Progress, State, Transaction
 
 # How many transactions that are over are remembered.
 KEPT_TRANSACTIONS = 1000
@@ -51,6 +51,9 @@ _ROOTS = """
         SELECT 1 FROM incorporated JOIN inventories AS other ON other.uid = incorporated.root
         WHERE incorporated.uid = inventories.uid AND json_extract(other.document, '$.Origin') IS NOT NULL)
 """
+
+# Earlier versions made inventories only, and did not say so.
+_KIND = "COALESCE(json_extract(document, '$.kind'), 'Inventory')"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,11 +132,12 @@ class Journal:
         """All that are remembered, in the order in which they came."""
         return [_transaction(*row) for row in self._read("SELECT number, document, progress FROM transactions ORDER BY number")]
 
-    def latest(self) -> Transaction | None:
+    def latest(self, kind: Kind) -> Transaction | None:
         """The one that was accepted last of those whose run has begun."""
         rows = self._read(
             "SELECT number, document, progress FROM transactions WHERE json_extract(document, '$.started') != ''"
-            " ORDER BY number DESC LIMIT 1"
+            f" AND {_KIND} = ? ORDER BY number DESC LIMIT 1",
+            kind,
         )
         return _transaction(*rows[0]) if rows else None
 
@@ -187,7 +191,7 @@ class Journal:
         """A leaf, or a node above it, is in its store: the run will go on behind it. ``places`` are those of its records."""
         with self._write(durable=False) as connection:
             self._add_instance(connection, transaction.study_uid, instance, places)
-            self._save_progress(connection, transaction, progress, skipped)
+            self.save_progress(connection, transaction, progress, skipped)
 
     def _add_instance(
         self, connection: sqlite3.Connection, study_uid: str, instance: KeptInstance, places: bytes | None = None
@@ -199,7 +203,7 @@ class Journal:
         if places is not None:
             connection.execute("INSERT INTO places VALUES (?, ?, ?)", (instance.uid, study_uid, places))
 
-    def _save_progress(
+    def save_progress(
         self, connection: sqlite3.Connection, transaction: Transaction, progress: Progress, skipped: Sequence[Skipped]
     ) -> None:
         connection.execute(
@@ -227,7 +231,7 @@ class Journal:
                 instance, inventory, places = root
                 self._add_instance(connection, inventory.study_uid, instance, places)
                 self._add_inventory(connection, inventory, incorporated)
-            self._save_progress(connection, transaction, transaction.progress, skipped)
+            self.save_progress(connection, transaction, transaction.progress, skipped)
             self._save(connection, transaction)
             connection.execute("DELETE FROM snapshot WHERE number = ?", (transaction.number,))
             for note in self.when_over:
@@ -374,4 +378,5 @@ def _transaction(number: int, document: str, progress: str) -> Transaction:
     cancellation = fields["cancellation"]
     fields["cancellation"] = Cancellation(cancellation) if cancellation else None
     fields["state"] = State(fields["state"])
+    fields["kind"] = Kind(fields.get("kind", Kind.INVENTORY))
     return Transaction(**fields, number=number, progress=Progress(**json.loads(progress)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -27,23 +26,18 @@ from .changes import Changes
 from .increment import BaseUnusable, Increment
 from .instance_writer import InstanceWriter, Settings, zone
 from .journal import Journal, KeptInstance, KeptInventory
+from .pace import Pace
 from .recorder import Recorder
-from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, Progress, State, Transaction, plus, utc_now
+from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, Interrupted, Progress, State, Transaction, plus, utc_now
 
 # Studies that are taken from the snapshot at a time.
 _BATCH = 1000
-_SECONDS_BETWEEN_LOG_LINES = 10.0
-_SECONDS_BETWEEN_LOOKS = 1.0
 # How long a run waits at its begin for changes that are on their way to the callback (seconds).
 _PATIENCE = 10.0
 
 
-class Interrupted(Exception):
-    """The run was told to stop; the journal knows how far it came."""
-
-
 class Producer:
-    """One run of one transaction, in the thread that calls ``produce``.
+    """One run of one transaction, in the thread that calls ``run``.
 
     ``increment`` is what the run adds to its base, if it has one. ``interrupted`` stops it at the next study; ``log`` gets
     lines for the administrator; ``observe`` is called about once a second while the run goes on.
@@ -69,9 +63,8 @@ class Producer:
         self._changes = changes
         self._increment = increment
         self._settings = settings
-        self._interrupted = interrupted
         self._log = log
-        self._observe = observe
+        self._pace = Pace(transaction, settings.throttle, interrupted, observe, lambda: log(self._line("runs")))
         self._scope = transaction.parsed_scope()
         encoder = StudyEncoder(transaction.level, transaction.identifying)
         self._recorder = Recorder(source, encoder, increment, transaction.level, self._scope, transaction.include_removed)
@@ -79,8 +72,6 @@ class Producer:
         self._kept: list[KeptInstance] = []
         self._begin_leaf()
         self._checkpoint = transaction.progress
-        self._earlier_runtime = transaction.progress.runtime
-        self._resumed = time.monotonic()
 
     def _begin_leaf(self) -> None:
         self._items: list[bytes] = []
@@ -88,11 +79,11 @@ class Producer:
         self._skipped: list[Skipped] = []
         self._leaf_records = 0
 
-    def produce(self, before_root: Callable[[], None]) -> None:
+    def run(self, before_end: Callable[[], None]) -> None:
         """Works until the inventory is finished and the transaction is a success.
 
         Args:
-            before_root: called when nothing but the root is left to be written; may raise Interrupted.
+            before_end: called when nothing but the root is left to be written; may raise Interrupted.
 
         Raises:
             Interrupted: the transaction's progress is that of the last leaf.
@@ -104,15 +95,19 @@ class Producer:
             self._begin()
             for study in self._studies():
                 self._take(study)
-            before_root()
+            before_end()
             self._finish(State.SUCCESS)
         except Interrupted:
             self._transaction.progress = self._checkpoint
             self._begin_leaf()
             raise
 
-    def retain(self) -> bool:
-        """Ends a cancelled run with a PARTIAL root over the leaves that are finished; False when there is none."""
+    def cancel(self, retain: bool) -> None:
+        """Ends a cancelled run: with nothing, or to ``retain`` them with a PARTIAL root over the finished leaves, if any."""
+        if not retain or not self._retain():
+            self.discard("cancelled; nothing was retained", CANCELED_JOB, CANCELED_JOB_DESCRIPTION)
+
+    def _retain(self) -> bool:
         self._kept = self._journal.instances(self._transaction.study_uid)
         self._store.keep_only(self._transaction.run, [instance.uid for instance in self._kept])
         if self._kept:
@@ -148,22 +143,13 @@ class Producer:
             position += len(batch)
 
     def _studies(self) -> Iterator[str]:
-        """The studies of the snapshot that are not in a leaf yet, with a log line now and then."""
-        progress, throttle = self._transaction.progress, self._settings.throttle
-        last_line = last_look = time.monotonic()
+        """The studies of the snapshot that are not in a leaf yet."""
+        progress = self._transaction.progress
         for study in self._snapshot(progress.position):
-            if self._interrupted.is_set() or (throttle and self._interrupted.wait(throttle)):
-                raise Interrupted
+            self._pace.rest()
             yield study
             progress.position += 1
-            now = time.monotonic()
-            progress.runtime = self._earlier_runtime + now - self._resumed
-            if now - last_look >= _SECONDS_BETWEEN_LOOKS:
-                last_look = now
-                self._observe()
-            if now - last_line >= _SECONDS_BETWEEN_LOG_LINES:
-                last_line = now
-                self._log(self._line("runs"))
+            self._pace.tell()
 
     def _line(self, verb: str) -> str:
         progress, transaction = self._transaction.progress, self._transaction

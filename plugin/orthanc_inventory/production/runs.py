@@ -5,14 +5,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ..host import HostError, describe
 from ..stores import StoreError
 from .increment import BaseUnusable
 from .journal import Journal
-from .producer import Interrupted, Producer
-from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, INTERNAL_ERROR, Cancellation, State, Transaction, utc_now
+from .transaction import INTERNAL_ERROR, Cancellation, CannotGoOn, Interrupted, Kind, State, Transaction, utc_now
 
 # How long a request waits for a run to come to its end after it was cancelled (seconds).
 _PATIENCE = 60.0
@@ -26,11 +25,29 @@ class TooManyRuns(Exception):
     """As many runs wait as may."""
 
 
+class Work(Protocol):
+    """What a transaction asks for, done in the thread of the queue. Each of the methods ends the transaction."""
+
+    def run(self, before_end: Callable[[], None]) -> None:
+        """Works until the transaction is a success; calls ``before_end``, which may raise Interrupted, just before it is.
+
+        Raises:
+            Interrupted: the journal knows where to go on.
+            StoreError, HostError, CannotGoOn, sqlite3.Error
+        """
+
+    def cancel(self, retain: bool) -> None:
+        """Ends a transaction that was cancelled; whether to ``retain`` what is finished."""
+
+    def discard(self, comment: str, error_code: int, error_description: str) -> None:
+        """Ends a transaction that has failed."""
+
+
 class Runs:
     """The queue and its worker, a thread.
 
     Args:
-        make_producer: makes the producer of a transaction; gets the event that interrupts it.
+        make_work: makes the work of a transaction; gets the event that interrupts it.
         check: raises StoreError when a run could not store anything.
         observe: called after each change of a state, without the lock.
         after_run: called when a run has come to its end, without the lock.
@@ -39,7 +56,7 @@ class Runs:
     def __init__(
         self,
         journal: Journal,
-        make_producer: Callable[[Transaction, threading.Event], Producer],
+        make_work: Callable[[Transaction, threading.Event], Work],
         check: Callable[[], None],
         maximum_pending: int,
         log: Callable[[str], None],
@@ -47,7 +64,7 @@ class Runs:
         after_run: Callable[[], None],
     ) -> None:
         self._journal = journal
-        self._make_producer = make_producer
+        self._make_work = make_work
         self._check = check
         self._maximum_pending = maximum_pending
         self._log = log
@@ -56,7 +73,7 @@ class Runs:
         self._condition = threading.Condition()
         self._interrupted = threading.Event()
         self._stopping = False
-        self._writing_root = False
+        self._ending = False
         # Everything that is not over, in the order of arrival. A run that was interrupted by a stop goes on first.
         self._queue = {transaction.uid: transaction for transaction in journal.unfinished()}
         self._running: Transaction | None = None
@@ -80,9 +97,11 @@ class Runs:
         with self._condition:
             return self._queue.get(uid) or self._journal.transaction(uid)
 
-    def transactions(self) -> list[Transaction]:
+    def transactions(self, kind: Kind | None = None) -> list[Transaction]:
+        """All, or those of one kind."""
         with self._condition:
-            return [self._queue.get(entry.uid, entry) for entry in self._journal.transactions()]
+            transactions = [self._queue.get(entry.uid, entry) for entry in self._journal.transactions()]
+        return [entry for entry in transactions if kind in (None, entry.kind)]
 
     def unfinished(self) -> list[Transaction]:
         with self._condition:
@@ -95,7 +114,8 @@ class Runs:
             NotPossible: the Transaction UID was used before.
             TooManyRuns, StoreError
         """
-        self._check()
+        if transaction.kind is Kind.INVENTORY:
+            self._check()
         with self._condition:
             if self.transaction(transaction.uid) is not None:
                 raise NotPossible("TransactionUID was used before: leave it out, or make a new one")
@@ -187,8 +207,8 @@ class Runs:
         return None
 
     def _is_ending(self, transaction: Transaction) -> bool:
-        writing_root = self._writing_root and transaction is self._running
-        return writing_root or transaction.is_over or transaction.cancellation is not None
+        ending = self._ending and transaction is self._running
+        return ending or transaction.is_over or transaction.cancellation is not None
 
     def _change(self, transaction: Transaction, **fields: Any) -> None:
         """A state is in the journal before anyone is told of it."""
@@ -213,7 +233,7 @@ class Runs:
                 ended = self._fail(transaction, error)
             with self._condition:
                 self._running = None
-                self._writing_root = False
+                self._ending = False
                 if ended:
                     del self._queue[transaction.uid]
                 self._condition.notify_all()
@@ -241,40 +261,39 @@ class Runs:
             return None
 
     def _run(self, transaction: Transaction) -> None:
-        producer = self._make_producer(transaction, self._interrupted)
+        work = self._make_work(transaction, self._interrupted)
         if transaction.cancellation is None:
             with self._condition:
                 if self._stopping or transaction.state is State.PAUSED:
                     return
                 self._change(transaction, state=State.RUNNING)
             try:
-                producer.produce(self._before_root)
+                work.run(self._before_end)
             except Interrupted:
                 if transaction.cancellation is None:  # paused, or Orthanc stops: the journal knows where to go on
                     return
         if transaction.cancellation is not None and not transaction.is_over:
-            if transaction.cancellation is Cancellation.DISCARD or not producer.retain():
-                producer.discard("cancelled; nothing was retained", CANCELED_JOB, CANCELED_JOB_DESCRIPTION)
+            work.cancel(retain=transaction.cancellation is Cancellation.RETAIN)
 
-    def _before_root(self) -> None:
+    def _before_end(self) -> None:
         """From here on a run can neither be paused nor cancelled: it is about to end."""
         with self._condition:
             if self._interrupted.is_set():
                 raise Interrupted
-            self._writing_root = True
+            self._ending = True
 
     def _fail(self, transaction: Transaction, error: Exception) -> bool:
         """Ends a transaction that cannot go on; False when not even that can be written down."""
         if isinstance(error, sqlite3.Error):
             reason = f"the journal in Inventory.StateDirectory cannot be used: {error}"
         else:
-            reason = str(error) if isinstance(error, (StoreError, BaseUnusable)) else describe(error)
+            reason = str(error) if isinstance(error, (StoreError, CannotGoOn)) else describe(error)
         code = error.code if isinstance(error, HostError) else INTERNAL_ERROR
         self._log(f"{transaction.uid} fails: {reason}")
         transaction.cancellation = None
         transaction.base_unusable = isinstance(error, BaseUnusable)
         try:
-            self._make_producer(transaction, self._interrupted).discard(reason, code, reason)
+            self._make_work(transaction, self._interrupted).discard(reason, code, reason)
         except Exception as second:  # the disk is still full, say
             self._log(f"{transaction.uid} goes on at the next start, its end cannot be written down: {describe(second)}")
             transaction.error_code, transaction.error_description, transaction.comment = code, reason, reason

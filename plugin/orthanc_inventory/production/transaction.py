@@ -1,11 +1,11 @@
-"""A transaction: one request for an inventory, from its acceptance to its end (PS3.4 KK.2.1.1)."""
+"""A transaction: one request for an inventory, or to verify one, from its acceptance to its end (PS3.4 KK.2.1.1)."""
 
 from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..dicom.scope import Scope
 from ..stores import Run
@@ -23,12 +23,31 @@ _UTC_TIME = "%Y%m%dT%H%M%S"
 DETAILS = ("Index", "Files")
 
 
+# How much a verification looks at: each looks at what those before it look at, too.
+CHECKS = ("EXISTS", "SIZE", "MD5")
+
+
 # Numbers of studies, series and instances.
 Counts = tuple[int, int, int]
 
 
 def plus(one: Counts, other: Counts) -> Counts:
     return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
+class Interrupted(Exception):
+    """The run was told to stop; the journal knows how far it came."""
+
+
+class CannotGoOn(Exception):
+    """The run must end as a failure; the message says why, and what to do."""
+
+
+class Kind(StrEnum):
+    """What a transaction is about. Only those that make an inventory are transactions of the standard."""
+
+    INVENTORY = "Inventory"
+    VERIFICATION = "Verification"
 
 
 class State(StrEnum):
@@ -48,12 +67,32 @@ class Cancellation(StrEnum):
     RETAIN = "Y"
 
 
+class Verified(NamedTuple):
+    """What a verification found, in items: resources of the level of the inventory.
+
+    ``checked`` were looked for, ``later`` are those of the ``extra`` ones that came after the inventory was made; of the
+    ``unchecked`` neither the inventory nor Orthanc tells a size or digest to compare with.
+    """
+
+    checked: int = 0
+    missing: int = 0
+    damaged: int = 0
+    different: int = 0
+    extra: int = 0
+    later: int = 0
+    unchecked: int = 0
+
+    def plus(self, other: Verified) -> Verified:
+        return Verified(*map(int.__add__, self, other))
+
+
 @dataclass
 class Progress:
     """What a run has done: ``position`` counts the studies of the snapshot, the others the records written.
 
     ``removed`` are those of them whose resources were deleted since the base, ``replaced`` the records of the base that they
-    take the place of.
+    take the place of. Of a verification, ``position`` counts studies of the inventory and of the archive, ``studies``, ``series``
+    and ``instances`` are those of the inventory that were looked at, and ``verified`` tells what was found.
     """
 
     position: int = 0
@@ -67,17 +106,19 @@ class Progress:
     removed: Counts = (0, 0, 0)
     replaced: Counts = (0, 0, 0)
     runtime: float = 0.0
+    verified: Verified = field(default_factory=Verified)
 
     def __post_init__(self) -> None:
         # JSON has no tuples.
         self.removed, self.replaced = tuple(self.removed), tuple(self.replaced)  # type: ignore[assignment]
+        self.verified = Verified(*self.verified)
 
 
 @dataclass
 class Transaction:
     """All of it but ``progress`` is in the journal before anyone is told; progress is as of the last leaf.
 
-    ``uid`` is the Transaction UID (0008,1195); ``detail`` is ``Index``, or ``Files`` for headers of objects as well; ``base``
+    ``uid`` is the Transaction UID (0008,1195); a verification has the root ``verified_uid`` and does the ``check``; ``detail`` is ``Index``, or ``Files`` for headers of objects as well; ``base``
     the root that an increment builds on; ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and Time as
     ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form. ``mark`` is the point in the record
     of changes at which the run began, and ``withdrawn`` what rejection notes withdrew then: a digest for each study.
@@ -117,6 +158,9 @@ class Transaction:
     outside_window: bool = False
     # It failed because its base could not be used.
     base_unusable: bool = False
+    kind: Kind = Kind.INVENTORY
+    verified_uid: str = ""
+    check: str = ""
     number: int = 0
     progress: Progress = field(default_factory=Progress)
 
