@@ -20,17 +20,19 @@ from .dicom.values import legal_value
 from .host import Answer, Host, Request, RestError, describe
 from .production.catalogue import Catalogue
 from .production.changes import Changes
+from .production.findings import Findings
 from .production.imports import Imports
 from .production.increment import Increment
 from .production.instance_writer import Settings
 from .production.journal import Journal
 from .production.producer import Producer
 from .production.retention import Retention
-from .production.runs import Runs
+from .production.runs import Runs, Work
 from .production.schedule import Schedule
 from .production.schedules import Schedules
 from .production.state_directory import StateDirectory, StateDirectoryError
-from .production.transaction import DETAILS, Transaction
+from .production.transaction import CHECKS, DETAILS, Kind, Transaction
+from .production.verification import Verification
 from .services.explorer import EXTENSION
 from .services.metrics import observe, observe_schedules
 from .services.notifications import Notifications
@@ -46,6 +48,7 @@ from .services.rest.schedules import ScheduleRoutes
 from .services.rest.status import StatusRoutes
 from .services.rest.studies import StudyRoutes
 from .services.rest.transactions import TransactionRoutes, public
+from .services.rest.verification import VerificationRoutes
 from .sources import Source
 from .sources.details import Details
 from .sources.find import Find
@@ -55,6 +58,7 @@ from .sources.objects import Objects
 from .sources.originals import Originals
 from .sources.query import IndexQuery
 from .sources.rejections import Rejections
+from .sources.stored_files import StoredFiles
 from .sources.walk import Walk
 from .stores import Store
 from .stores.directory import DirectoryStore
@@ -150,11 +154,22 @@ class Plugin:
         source = sources[configuration["Detail"]]
         settings = _settings(configuration, system)
         catalogue = Catalogue(journal, stores)
+        findings = Findings(journal)
+        files = StoredFiles(host, system)
+        archives = {
+            check: _source(host, {**configuration, "Checksums": check == "MD5"}, system, "Index") for check in CHECKS
+        }
 
         def measure() -> None:
             observe(host.set_metric, runs, journal)
 
-        def make_work(transaction: Transaction, interrupted: threading.Event) -> Producer:
+        def make_work(transaction: Transaction, interrupted: threading.Event) -> Work:
+            if transaction.kind is Kind.VERIFICATION:
+                return Verification(
+                    transaction, lambda breathe: catalogue.reopen(transaction.verified_uid, breathe),
+                    archives[transaction.check], sources.get(transaction.detail), files, findings, journal, settings.throttle,
+                    interrupted, host.log, measure,
+                )
             source = sources[transaction.detail]
             base = catalogue.inventory(transaction.base) if transaction.base else None
             increment = Increment(base, catalogue, journal, changes, source, host.log) if base else None
@@ -191,8 +206,10 @@ class Plugin:
             catalogue, self._state_directory.posted, configuration["MaximumImportSize"]
         )
         facts = _facts(host, configuration, system, source)
+        transactions = TransactionRoutes(runs, journal, catalogue, read_scope, configuration)
         routes = [
-            *TransactionRoutes(runs, journal, catalogue, read_scope, configuration).routes(),
+            *transactions.routes(),
+            *VerificationRoutes(catalogue, sources, runs, findings, transactions.accept).routes(),
             *previews.routes(),
             *StatusRoutes(runs, schedules, facts).routes(),
             *ScheduleRoutes(schedules).routes(),

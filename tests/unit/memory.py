@@ -78,6 +78,9 @@ class MemorySource:
     def studies_of(self, level: str, identifier: str) -> Sequence[str]:
         return []
 
+    def studies_with(self, uid: str) -> Sequence[str]:
+        return [entry.identifier for entry in self._studies.values() if entry.attributes["StudyInstanceUID"] == uid]
+
     def check(self, scope: Scope) -> None:
         """Everything can be answered."""
 

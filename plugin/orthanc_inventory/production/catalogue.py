@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 from ..reader import Inventory, MissingInstance
@@ -15,7 +15,7 @@ _HIDDEN = frozenset({"Run", "Mark", "Withdrawn"})
 
 
 class InUse(Exception):
-    """Another inventory incorporates this one."""
+    """The inventory cannot go yet; the message says why."""
 
 
 class Member(NamedTuple):
@@ -110,8 +110,8 @@ class Catalogue:
             raise InstanceGone
         return self._stores[member.instance.store].open(_run(member.inventory), member.uid)
 
-    def read(self, inventory: KeptInventory) -> Inventory:
-        """Its records.
+    def read(self, inventory: KeptInventory, before_open: Callable[[], None] = lambda: None) -> Inventory:
+        """Its records. ``before_open`` is called before each of its instances is opened, and may raise what ends that.
 
         Raises:
             InvalidInventory: it was damaged, or came in so.
@@ -120,12 +120,20 @@ class Catalogue:
         members = {member.uid: member for member in self.tree(inventory)}
 
         def open_instance(uid: str) -> BinaryIO:
+            before_open()
             try:
                 return self.open(members[uid])
             except (KeyError, InstanceGone):
                 raise MissingInstance(uid) from None
 
         return Inventory(inventory.uid, open_instance)
+
+    def reopen(self, uid: str, before_open: Callable[[], None]) -> Inventory:
+        """The same for a run that was asked for earlier. Raises: MissingInstance, too, if there is no such inventory."""
+        inventory = self.inventory(uid)
+        if inventory is None:
+            raise MissingInstance(uid)
+        return self.read(inventory, before_open)
 
     def statistics(self, inventory: KeptInventory) -> dict[str, Any] | None:
         """What ``keep_statistics`` was given for the inventory as it is."""
@@ -134,12 +142,16 @@ class Catalogue:
     def keep_statistics(self, inventory: KeptInventory, document: dict[str, Any]) -> None:
         self._journal.keep_statistics(inventory, document)
 
-    def is_in_use(self, inventory: KeptInventory) -> bool:
-        """Whether another inventory incorporates this one or some of its instances."""
-        # An increment that is not finished yet will incorporate its base.
-        return bool(self._journal.incorporating(inventory.uid)) or any(
-            transaction.base == inventory.uid for transaction in self._journal.unfinished()
-        )
+    def _check_unused(self, inventory: KeptInventory) -> None:
+        """Raises: InUse."""
+        for transaction in self._journal.unfinished():
+            if transaction.verified_uid == inventory.uid:
+                raise InUse(f"{transaction.uid} verifies this inventory: wait for it, or cancel it")
+            # An increment that is not finished yet will incorporate its base.
+            if transaction.base == inventory.uid:
+                raise InUse(f"{transaction.uid} makes an increment of this inventory: wait for it, or cancel it")
+        if self._journal.incorporating(inventory.uid):
+            raise InUse("another inventory incorporates this one; delete that first")
 
     def delete(self, inventory: KeptInventory) -> None:
         """It is no longer listed, then its instances go; what a crash leaves of them goes at the next start.
@@ -147,8 +159,7 @@ class Catalogue:
         Raises:
             InUse
         """
-        if self.is_in_use(inventory):
-            raise InUse
+        self._check_unused(inventory)
         going = {inventory.uid: inventory, **(self._imported_with(inventory) if inventory.document.get("Origin") else {})}
         stores = {
             (entry.study_uid, instance.store)

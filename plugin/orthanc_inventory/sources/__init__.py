@@ -47,6 +47,9 @@ class Source(Protocol):
     def studies_of(self, level: str, identifier: str) -> Sequence[str]:
         """The studies above an instance or a series, or below a patient; none, if it is gone."""
 
+    def studies_with(self, uid: str) -> Sequence[str]:
+        """The studies with that Study Instance UID, whoever the patient is."""
+
     def check(self, scope: Scope) -> None:
         """Raises InvalidScope when the scope has a key that this repository cannot answer."""
 

@@ -6,6 +6,7 @@ How the index is asked depends on what this Orthanc can do and is fast at: see `
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -110,6 +111,10 @@ class IndexSource:
             return [self._host.get_json(f"/{parent}/{identifier}/study")["ID"]]
         except NotFound:  # gone since: its deletion is a change of its own
             return []
+
+    def studies_with(self, uid: str) -> Sequence[str]:
+        found = json.loads(self._host.post("/tools/lookup", uid.encode()))
+        return [entry["ID"] for entry in found if entry["Type"] == "Study"]
 
     def studies(self, scope: Scope) -> Sequence[str]:
         return self._query.studies(scope)

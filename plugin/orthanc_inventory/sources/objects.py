@@ -31,6 +31,8 @@ class Objects:
     ) -> InstanceRecord:
         """One record, from what the index says; ``size`` in bytes and ``md5`` are those of the uncompressed file.
 
+        It holds when the object was received, too, by Orthanc's own name: that is not written into inventories.
+
         Raises:
             HostError: the index lacks the transfer syntax, and the file cannot be read.
         """
@@ -46,8 +48,9 @@ class Objects:
             access["MAC"] = md5
         if "LossyImageCompressionRatio" in tags:
             access["LossyImageCompressionRatio"] = tags["LossyImageCompressionRatio"]
+        tags["ReceptionDate"] = metadata.get("ReceptionDate", "")
         if NOTE in metadata:
-            tags[NOTE], tags["ReceptionDate"] = metadata[NOTE], metadata.get("ReceptionDate", "")
+            tags[NOTE] = metadata[NOTE]
         tags["SOPClassUID"] = metadata.get("SopClassUid") or self._sop_class(identifier)
         tags["FileAccessSequence"] = [access]
         return InstanceRecord(identifier, tags)

@@ -44,8 +44,8 @@ class InventoryRoutes:
     def delete(self, request: Request, uid: str) -> Answer:
         try:
             self._catalogue.delete(self._inventory(uid))
-        except InUse:
-            raise RestError(409, "another inventory incorporates this one; delete that first") from None
+        except InUse as error:
+            raise RestError(409, str(error)) from None
         return Answer({})
 
     def file(self, request: Request, uid: str) -> Answer:

@@ -8,7 +8,6 @@ from typing import Any
 
 from ... import __version__
 from ...host import Answer, Request
-from ...reports.comparison import KINDS
 from .router import Keys, Route
 
 _TYPES: Mapping[type, str] = {str: "string", dict: "object", list: "array", bool: "boolean", int: "integer", type(None): "null"}
@@ -17,7 +16,7 @@ _QUERY: Mapping[str, tuple[str, dict[str, Any]]] = {
     "query": ("text that studies have", {"type": "string"}),
     "since": ("how many entries to leave out at the beginning", {"type": "integer", "minimum": 0}),
     "attributes": ("keywords of what to compare, with commas between", {"type": "string"}),
-    "kind": ("differences of one kind only", {"type": "string", "enum": list(KINDS)}),
+    "kind": ("entries of one kind only", {"type": "string"}),
     "limit": ("how many entries to answer at most", {"type": "integer", "minimum": 0}),
     "format": ("the form of the answer", {"type": "string"}),
     "level": ("the level of what is told: STUDY, SERIES or INSTANCE", {"type": "string"}),

@@ -7,7 +7,7 @@ from typing import Any
 from ...host import Answer, Request
 from ...production.runs import Runs
 from ...production.schedules import Schedules
-from ...production.transaction import State, utc_time
+from ...production.transaction import Kind, State, utc_time
 from .router import Route
 
 
@@ -25,7 +25,7 @@ class StatusRoutes:
     def show(self, request: Request) -> Answer:
         transactions = self._runs.transactions()
         by_state = {state: [entry.uid for entry in transactions if entry.state is state] for state in State}
-        over = [entry for entry in transactions if entry.is_over]
+        over = [entry for entry in transactions if entry.is_over and entry.kind is Kind.INVENTORY]
         last = max(over, key=lambda entry: (entry.completion_time, entry.number), default=None)
         return Answer(
             {

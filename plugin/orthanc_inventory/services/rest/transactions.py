@@ -15,7 +15,7 @@ from ...production.bases import InvalidBase, UnknownBase, find_base
 from ...production.catalogue import Catalogue
 from ...production.journal import Journal
 from ...production.runs import NotPossible, Runs, TooManyRuns
-from ...production.transaction import DETAILS, State, Transaction
+from ...production.transaction import DETAILS, Kind, State, Transaction
 from ...stores import StoreError
 from .preview import SCOPE_TYPES, ReadScope
 from .router import Keys, Route, choice, flag, json_body, page, user_of
@@ -78,6 +78,14 @@ class TransactionRoutes:
             body.get("IncludeRemoved", True),
             self._identifying(body),
         )
+        return self.accept(transaction, body)
+
+    def accept(self, transaction: Transaction, body: Mapping[str, Any]) -> Answer:
+        """Gives a new transaction to the queue, and answers it as ``Synchronous`` in the body says.
+
+        Raises:
+            RestError: 409, 503
+        """
         try:
             self._runs.submit(transaction)
         except TooManyRuns as error:
@@ -115,7 +123,7 @@ class TransactionRoutes:
         return Answer([transaction.uid for transaction in transactions])
 
     def show(self, request: Request, uid: str) -> Answer:
-        return Answer(self._public(_known(self._runs.transaction(uid))))
+        return Answer(self._public(known_transaction(self._runs.transaction(uid))))
 
     def pause(self, request: Request, uid: str) -> Answer:
         json_body(request, {})
@@ -131,7 +139,7 @@ class TransactionRoutes:
 
     def _change(self, change: Callable[[], Transaction | None]) -> Answer:
         try:
-            return Answer(self._public(_known(change())))
+            return Answer(self._public(known_transaction(change())))
         except NotPossible as error:
             raise RestError(409, str(error)) from None
 
@@ -144,12 +152,13 @@ def public(transaction: Transaction, skipped: list[Skipped]) -> dict[str, Any]:
     progress = transaction.progress
     return {
         "ID": transaction.uid,
+        "Kind": transaction.kind,
         "State": transaction.state,
         "TransactionStatus": transaction.status,
         "TransactionStatusComment": transaction.comment,
         "Progress": transaction.percent,
         "Level": transaction.level,
-        "Detail": transaction.detail,
+        "Detail": transaction.detail or None,
         "Base": transaction.base or None,
         "IncludeRemoved": transaction.include_removed,
         "PatientIdentifiers": transaction.identifying,
@@ -171,10 +180,29 @@ def public(transaction: Transaction, skipped: list[Skipped]) -> dict[str, Any]:
         "UnreadHeaders": progress.unread_headers,
         "Remaining": _remaining(transaction),
         "SOPInstanceUID": transaction.root_uid or None,
+        "Verification": _verification(transaction) if transaction.kind is Kind.VERIFICATION else None,
         "Skipped": [{"ID": entry.identifier, "Level": entry.level, "Reason": entry.reason} for entry in skipped],
         "ErrorCode": transaction.error_code,
         "ErrorDescription": transaction.error_description,
         "UserData": transaction.user_data,
+    }
+
+
+def _verification(transaction: Transaction) -> dict[str, Any]:
+    """``Extra`` is null where this archive cannot match the scope of the inventory."""
+    checked, missing, damaged, different, extra, later, unchecked = transaction.progress.verified
+    told = bool(transaction.detail)
+    return {
+        "SOPInstanceUID": transaction.verified_uid,
+        "Check": transaction.check,
+        "Checked": checked,
+        "Missing": missing,
+        "Damaged": damaged,
+        "Different": different,
+        "Extra": extra if told else None,
+        "Later": later if told else None,
+        "Unchecked": unchecked,
+        "Coverage": round((checked - missing) / checked, 6) if checked else None,
     }
 
 
@@ -188,7 +216,8 @@ def _remaining(transaction: Transaction) -> float | None:
     return round((transaction.total_studies - progress.position) * progress.runtime / progress.position, 1)
 
 
-def _known(transaction: Transaction | None) -> Transaction:
+def known_transaction(transaction: Transaction | None) -> Transaction:
+    """Raises: RestError, 404."""
     if transaction is None:
         raise RestError(404, "there is no transaction with this ID; GET /inventories/transactions lists them")
     return transaction
