@@ -24,8 +24,8 @@ class Listed:
     """What is expected of one study: all but what is marked as Removed from Operational Use (0008,0405).
 
     ``studies`` are those of an inventory that the archive is to have under one Study Instance UID; most often a single one.
-    ``series`` are the instances by series and SOP Instance UID, without instances at a level above. ``withdrawn`` are the
-    UIDs of series ("" in the second place) and instances that are listed, but not expected.
+    ``series`` are the instances by series and SOP Instance UID, without instances at a level above. ``unexpected`` are the
+    UIDs of series ("" in the second place) and instances that are listed all the same: of a series no instance, perhaps.
 
     Raises:
         InvalidInventory
@@ -36,33 +36,31 @@ class Listed:
         self.level = level
         self.study_uid = studies[0].uid
         self.series: dict[str, dict[str, Instance]] = {}
-        self.withdrawn: set[tuple[str, str]] = set()
+        self.unexpected: set[tuple[str, str]] = set()
         self.is_expected = False
         for study in studies:
             self._add(study)
 
     def _add(self, study: MergedStudy) -> None:
         is_removed = study.records[0].value(_REMOVED) == "Y"
-        self.is_expected |= not is_removed
-        if self.level == "STUDY":
-            return
-        for series in study.series():
+        withdrawn = False
+        for series in study.series() if self.level != "STUDY" else ():
             uid = series.uid
             expected: dict[str, Instance] = {}
             gone = is_removed or series.value(_REMOVED) == "Y"
-            empty = True
+            withdrawn |= gone
             for instance in series.instances():
-                empty = False
                 if gone or instance.values(_REMOVED_TAGS, ()).get(_REMOVED) == "Y":
-                    self.withdrawn.add((uid, instance.uid))
+                    self.unexpected.add((uid, instance.uid))
+                    withdrawn = True
                 else:
                     expected[instance.uid] = instance
-            if gone or (not expected and not empty):
-                self.withdrawn.add((uid, ""))
+            if gone or (not expected and self.level == "INSTANCE"):
+                self.unexpected.add((uid, ""))
             else:
                 self.series.setdefault(uid, {}).update(expected)
         # With all that is below it the study itself is withdrawn.
-        self.is_expected &= bool(self.series) or not self.withdrawn
+        self.is_expected |= not is_removed and (bool(self.series) or not withdrawn)
 
     @property
     def moment(self) -> int:
@@ -71,7 +69,7 @@ class Listed:
 
     @property
     def items(self) -> int:
-        """How many resources of the inventory's level are expected. What is listed without any below it counts as one."""
+        """How many resources of the inventory's level are expected; a study that is listed without any counts as one."""
         return (sum(map(items_of, self.series.values())) or 1) if self.is_expected else 0
 
     def identifiers(self) -> tuple[set[str], set[str]]:
@@ -79,7 +77,7 @@ class Listed:
         study = self.studies[0].patient_id, self.study_uid
         expected = {identifier_of(*study, series) for series in self.series}
         expected.update(identifier_of(*study, series, uid) for series, uids in self.series.items() for uid in uids)
-        return expected, expected | {identifier_of(*study, *filter(None, uids)) for uids in self.withdrawn}
+        return expected, expected | {identifier_of(*study, *filter(None, uids)) for uids in self.unexpected}
 
     def related(self) -> dict[str, int]:
         """Numbers of series and instances in the study, where the inventory tells them."""
@@ -180,15 +178,15 @@ def extra(listed: Listed | None, stored: Stored, level: str, moment: int) -> Ite
         if series.is_withdrawn:
             continue
         instances = {key: entry for key, entry in series.instances.items() if not _is_withdrawn(entry.attributes)}
-        known = listed is not None and (uid in listed.series or (uid, "") in listed.withdrawn)
+        known = listed is not None and (uid in listed.series or (uid, "") in listed.unexpected)
         if known and listed is not None:
             expected = listed.series.get(uid, {})
             new = {
                 key: entry for key, entry in instances.items()
-                if level == "INSTANCE" and key not in expected and (uid, key) not in listed.withdrawn
+                if level == "INSTANCE" and key not in expected and (uid, key) not in listed.unexpected
             }
             found += [_extra("INSTANCE", stored, uid, key, entry.identifier, [entry], 1, moment) for key, entry in new.items()]
-        elif instances or not series.instances:
+        elif instances or (level != "INSTANCE" and not series.instances):
             count = len(instances) if level == "INSTANCE" else 1
             found.append(_extra("SERIES", stored, uid, "", series.identifier, instances.values(), count, moment))
     if listed is None and found:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..dicom.instants import microseconds
+from ..dicom.scope import Scope
 from ..reader import Inventory, InvalidInventory, MissingInstance
 from ..reader.merged import MergedStudy
 from ..sources import Source
@@ -105,8 +106,7 @@ class Verification:
             self._scoped.begin()
         if not transaction.started:
             now = datetime.datetime.now(datetime.timezone.utc)
-            scope = transaction.parsed_scope()
-            studies = self._scoped.studies(scope) if self._scoped is not None else ()
+            studies = self._scoped.studies(self._scope()) if self._scoped is not None else ()
             self._findings.begin(transaction, studies)
             begun = replace(
                 transaction, started=now.strftime("%Y%m%d%H%M%S.%f"), total_studies=inventory.merged_number + len(studies)
@@ -115,9 +115,12 @@ class Verification:
             vars(transaction).update(vars(begun))
         self._log(self._line("starts"))
         return Examination(
-            inventory, self._archive, self._scoped, transaction.parsed_scope(), self._files, transaction.check,
+            inventory, self._archive, self._scoped, self._scope(), self._files, transaction.check,
             lambda: self._pace.wait(0),
         )
+
+    def _scope(self) -> Scope:
+        return self._transaction.parsed_scope() if self._scoped is not None else Scope()
 
     def _look_for_listed(self, inventory: Inventory, examination: Examination) -> None:
         progress = self._transaction.progress
