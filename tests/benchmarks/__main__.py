@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 
 from ..integration.server import INSTALLATIONS
-from . import comparison, encoder, export, increment, orthanc, reader
+from . import comparison, encoder, export, increment, orthanc, reader, verification
 
 
 def main() -> None:
@@ -27,6 +27,8 @@ def main() -> None:
         rate, ratio = orthanc.measure_detail(installation, sizes[0])
         place = f"{installation.name}, {sizes[0]:,} instances"
         rows.append((place, "Detail Files", f"{rate:,.0f} instances/s, {ratio:.2f} of Index", ""))
+        for check, rate, ratio in verification.measure(installation, sizes[0]):
+            rows.append((place, f"verification, {check}", f"{rate:,.0f} instances/s, {ratio:.2f} of an inventory run", ""))
         rows += orthanc.table_rows(installation.name, [orthanc.measure(installation, size) for size in sizes])
         for change, seconds, full in increment.measure(installation):
             what = f"increment, of 100 of 5,000 studies {change}"

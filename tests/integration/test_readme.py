@@ -33,7 +33,7 @@ def test_the_examples_of_the_routes_run(make_server: Callable[..., Server], tmp_
     server = make_server(inventory={"ThrottleDelay": 100}).start()
     server.store(*archive.files(10))
     examples = "\n".join(blocks(section("Routes"), "sh")).replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
-    assert examples.count("curl") == 14
+    assert examples.count("curl") == 18
     script = f'curl() {{ command curl --silent --show-error --fail-with-body "$@"; }}\n{examples}'
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120
