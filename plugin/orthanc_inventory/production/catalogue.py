@@ -145,8 +145,6 @@ class Catalogue:
     def _check_unused(self, inventory: KeptInventory) -> None:
         """Raises: InUse."""
         for transaction in self._journal.unfinished():
-            if transaction.verified_uid == inventory.uid:
-                raise InUse(f"{transaction.uid} verifies this inventory: wait for it, or cancel it")
             # An increment that is not finished yet will incorporate its base.
             if transaction.base == inventory.uid:
                 raise InUse(f"{transaction.uid} makes an increment of this inventory: wait for it, or cancel it")
@@ -161,6 +159,9 @@ class Catalogue:
         """
         self._check_unused(inventory)
         going = {inventory.uid: inventory, **(self._imported_with(inventory) if inventory.document.get("Origin") else {})}
+        for transaction in self._journal.unfinished():
+            if transaction.verified_uid in going:
+                raise InUse(f"{transaction.uid} verifies this inventory: wait for it, or cancel it")
         stores = {
             (entry.study_uid, instance.store)
             for entry in going.values()
