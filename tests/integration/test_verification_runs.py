@@ -173,7 +173,8 @@ def test_what_is_being_replaced_is_looked_up_once_more(make_server: Make) -> Non
     text = SCRIPTED + """
 from orthanc_inventory.production.examination import Doubtful
 def delete(*arguments):
-    for study in json.loads(orthanc.RestApiPost("/tools/find", json.dumps({"Level": "Study", "Query": {"PatientID": "P0001"}}))):
+    query = {"Level": "Study", "Query": {"PatientID": "P0001"}}
+    for study in json.loads(orthanc.RestApiPost("/tools/find", json.dumps(query))):
         orthanc.RestApiDelete("/studies/" + study)
 def again(*arguments):
     open(folder + "/seen", "a").write("x")

@@ -107,14 +107,17 @@ class Stored(NamedTuple):
     def from_record(cls, record: StudyRecord) -> Stored:
         series = {}
         for entry in record.series:
-            instances = {without_padding(instance.attributes.get("SOPInstanceUID", "")): instance for instance in entry.instances}
-            uid = without_padding(entry.attributes.get("SeriesInstanceUID", ""))
-            series[uid] = StoredSeries(entry.identifier, _is_withdrawn(entry.attributes), instances)
+            instances = {_uid(instance.attributes, "SOPInstanceUID"): instance for instance in entry.instances}
+            series[_uid(entry.attributes, "SeriesInstanceUID")] = StoredSeries(entry.identifier, _is_withdrawn(entry.attributes), instances)
         return cls(record.identifier, record.attributes, series)
 
     @property
     def study_uid(self) -> str:
-        return without_padding(self.attributes.get("StudyInstanceUID", ""))
+        return _uid(self.attributes, "StudyInstanceUID")
+
+
+def _uid(attributes: Attributes, keyword: str) -> str:
+    return without_padding(attributes.get(keyword, ""))
 
 
 def _is_withdrawn(attributes: Attributes) -> bool:

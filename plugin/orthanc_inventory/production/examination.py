@@ -234,7 +234,8 @@ class Examination:
                 return Finding(FindingKind.DAMAGED, *place, problem)
             if lengths and isinstance(size, int) and size not in lengths:
                 return different("FileLengthInContainer", lengths[0], size)
-            content = b"" if md5 and all(algorithm == "MD5" for algorithm, _ in digests) else self._files.read(record.identifier)
+            is_hashed = md5 and all(algorithm == "MD5" for algorithm, _ in digests)
+            content = b"" if is_hashed else self._files.read(record.identifier)
         except Moved:
             return Finding(FindingKind.MISSING, *place)
         except HostError as error:

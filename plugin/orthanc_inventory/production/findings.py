@@ -100,7 +100,8 @@ class Findings:
     def read(self, transaction: Transaction, kinds: Collection[str], since: int = 0) -> Iterator[Finding]:
         """Those of these kinds, in the order in which they were found."""
         wanted = f"number = ? AND kind IN ({', '.join('?' * len(kinds))})"
-        statement = f"SELECT position, document FROM findings WHERE {wanted} AND position > ? ORDER BY position LIMIT ? OFFSET ?"
+        order = "ORDER BY position LIMIT ? OFFSET ?"
+        statement = f"SELECT position, document FROM findings WHERE {wanted} AND position > ? {order}"
         position = -1
         while rows := self._database.read(statement, transaction.number, *kinds, position, _BATCH, since):
             for position, document in rows:

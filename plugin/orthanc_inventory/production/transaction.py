@@ -91,8 +91,8 @@ class Progress:
     """What a run has done: ``position`` counts the studies of the snapshot, the others the records written.
 
     ``removed`` are those of them whose resources were deleted since the base, ``replaced`` the records of the base that they
-    take the place of. Of a verification, ``position`` counts studies of the inventory and of the archive, ``studies``, ``series``
-    and ``instances`` are those of the inventory that were looked at, and ``verified`` tells what was found.
+    take the place of. Of a verification, ``position`` counts studies of the inventory and of the archive, ``studies``,
+    ``series`` and ``instances`` are those of the inventory that were looked at, and ``verified`` tells what was found.
     """
 
     position: int = 0
@@ -118,11 +118,13 @@ class Progress:
 class Transaction:
     """All of it but ``progress`` is in the journal before anyone is told; progress is as of the last leaf.
 
-    ``uid`` is the Transaction UID (0008,1195); a verification has the root ``verified_uid`` and does the ``check``; ``detail`` is ``Index``, or ``Files`` for headers of objects as well; ``base``
+    ``uid`` is the Transaction UID (0008,1195); ``detail`` is ``Index``, or ``Files`` for headers of objects as well; ``base``
     the root that an increment builds on; ``timezone`` an offset such as ``+0100``; ``started`` the Content Date and Time as
     ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form. ``mark`` is the point in the record
     of changes at which the run began, and ``withdrawn`` what rejection notes withdrew then: a digest for each study.
     ``schedule`` is the name of the schedule that it belongs to, and ``due`` the moment for which that started a run last.
+    A verification does the ``check`` with the root ``verified_uid``; its ``detail`` is that with which this archive can match the
+    scope, empty if there is none.
     """
 
     uid: str

@@ -182,16 +182,19 @@ class Verification:
     def _summary(self) -> str:
         transaction = self._transaction
         comment = summary(transaction.progress.verified, transaction.level, transaction.check)
-        return comment if transaction.detail else f"{comment}; this archive cannot match the scope, so what is extra is not told"
+        if not transaction.detail:
+            comment += "; this archive cannot match the scope, so what is extra is not told"
+        return comment
 
     def _line(self, verb: str) -> str:
         progress, transaction = self._transaction.progress, self._transaction
         checked, missing, damaged, different, extra, *_ = progress.verified
         rate = checked / progress.runtime if progress.runtime else 0
+        items = _WORDS[transaction.level]
         return (
-            f"{transaction.uid} {verb}: {transaction.check} of the inventory {transaction.verified_uid}, {progress.position} of "
-            f"{transaction.total_studies} studies looked at; {checked} {_WORDS[transaction.level]} checked: {missing} missing, "
-            f"{damaged} damaged, {different} different, {extra} extra; {rate:.0f} {_WORDS[transaction.level]}/s"
+            f"{transaction.uid} {verb}: {transaction.check} of the inventory {transaction.verified_uid}, "
+            f"{progress.position} of {transaction.total_studies} studies looked at; {checked} {items} checked: "
+            f"{missing} missing, {damaged} damaged, {different} different, {extra} extra; {rate:.0f} {items}/s"
         )
 
 

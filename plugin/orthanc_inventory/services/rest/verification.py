@@ -27,8 +27,8 @@ _KEYS: Keys = {"Check": str, "Synchronous": bool, "UserData": object}
 _PAGE, _LARGEST_PAGE = 100, 1000
 _FORMATS = ("json", "csv", "uids")
 _COLUMNS = (
-    "Kind", "Level", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "ID", "Items", "Reason", "Attributes", "Received",
-    "Later",
+    "Kind", "Level", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "ID", "Items", "Reason", "Attributes",
+    "Received", "Later",
 )
 
 
