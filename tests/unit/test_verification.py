@@ -114,7 +114,7 @@ def test_findings_are_read_in_parts_and_go_with_their_transaction(journal: Journ
     assert len(list(findings.read(transaction, ALL))) == 3000
     for _ in range(KEPT_TRANSACTIONS):
         journal.finish(add_transaction(state=State.SUCCESS))
-    assert list(findings.read(transaction, ALL)) == [] and journal.read("SELECT COUNT(*) FROM findings") == [(0,)]
+    assert list(findings.read(transaction, ALL)) == [] and journal.database.read("SELECT COUNT(*) FROM findings") == [(0,)]
 
 
 def test_what_was_found_is_said_in_one_line() -> None:
