@@ -9,22 +9,26 @@ from pathlib import Path
 from statistics import median
 
 import pydicom
+from pydicom.uid import ExplicitVRLittleEndian
 
 import orthanc_inventory
 from orthanc_inventory.dicom.encoder import StudyEncoder
 from orthanc_inventory.dicom.inventory import Inventory
 
+from ..unit.inventories import written
 from .encoder import INSTANCES, SERIES, STUDIES, studies
 
 REPETITIONS = 10
 
 
-def _write(path: Path) -> None:
+def _write(path: Path, undefined: bool) -> None:
     encode = StudyEncoder("INSTANCE").encode
     items = b"".join(encode(study)[0] for study in studies()) * REPETITIONS
     attributes = {"InventoryLevel": "INSTANCE", "InventoryCompletionStatus": "COMPLETE"}
     count = STUDIES * REPETITIONS
     path.write_bytes(Inventory("1.2.3", attributes, items, count, count).encode())
+    if undefined:
+        path.write_bytes(written(pydicom.dcmread(path), ExplicitVRLittleEndian, undefined=True))
 
 
 def _ours(path: Path) -> list[str]:
@@ -49,11 +53,14 @@ def _pydicom(path: Path) -> list[str]:
     return uids
 
 
-def measure() -> tuple[float, float]:
-    """Microseconds a record, of ours and of pydicom: medians of several rounds that alternate."""
+def measure(undefined: bool) -> tuple[float, float]:
+    """Microseconds a record, of ours and of pydicom: medians of several rounds that alternate.
+
+    ``undefined``: the lengths of all sequences and items are.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "inventory.dcm")
-        _write(path)
+        _write(path, undefined)
         uids = _ours(path)
         assert uids == _pydicom(path) and len(uids) == STUDIES * (1 + SERIES * (1 + INSTANCES)) * REPETITIONS
 

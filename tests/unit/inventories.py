@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -83,14 +83,18 @@ def uids(inventory: Inventory) -> list[tuple[str, list[tuple[str, list[str]]]]]:
     ]
 
 
-def written(data_set: Dataset, transfer_syntax: UID, undefined: bool = False) -> bytes:
-    """A data set with File Meta Information as pydicom writes it; ``undefined``: all lengths of sequences and items."""
+def written(data_set: Dataset, transfer_syntax: UID, undefined: bool | Callable[[], bool] = False) -> bytes:
+    """A data set with File Meta Information as pydicom writes it.
+
+    ``undefined``: whether the lengths of sequences and items are, of all of them or asked for each.
+    """
+    is_undefined = undefined if callable(undefined) else lambda: undefined
     data_set.file_meta.TransferSyntaxUID = transfer_syntax
     for level in _data_sets(data_set):
-        level.is_undefined_length_sequence_item = undefined
+        level.is_undefined_length_sequence_item = is_undefined()
         for element in level:
             if element.VR == "SQ":
-                element.is_undefined_length = undefined
+                element.is_undefined_length = is_undefined()
     stream = BytesIO()
     pydicom.dcmwrite(stream, data_set, enforce_file_format=True)
     return stream.getvalue()

@@ -16,6 +16,7 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 
 from .decoded_values import UnknownCharacterSet, character_sets, decoded_value, kind
 from .elements import LONG_FORM
+from .usual_elements import DEPTH, usual_elements, usual_item
 from .values import FITTING
 
 # Levels of nested sequences; the references of a tree may take up half of them.
@@ -51,7 +52,8 @@ class InvalidInventory(ValueError):
 
 # Where the elements of an item lie: start and end, and whether there are VRs.
 Place = tuple[int, int, bool]
-# Tag, VR, start and end of the value, and whether there are VRs in the items of a sequence.
+# Tag, VR, start and end of the value, and whether there are VRs in the items of a sequence. A sequence of undefined length
+# ends where walking its items comes to its delimiter; its end here is that of what is around it, as a negative number.
 Element = tuple[int, str, int, int, bool]
 
 
@@ -86,7 +88,7 @@ class EncodedDataSet:
     def __init__(self, buffer: bytes | mmap, name: str) -> None:
         self.buffer = buffer
         self.name = name
-        self._ends: dict[int, tuple[int, int]] = {}
+        self._ends: dict[int, int] = {}
 
     def invalid(self, offset: int, problem: str, clause: str) -> InvalidInventory:
         return InvalidInventory(self.name, offset, problem, clause)
@@ -99,6 +101,9 @@ class EncodedDataSet:
     def elements(self, place: Place) -> Iterator[Element]:
         """The elements of a data set or item, ascending.
 
+        Where a sequence of undefined length ends is looked for when the next element is asked for, so not at all if its
+        items have been walked by then.
+
         Raises:
             InvalidInventory: from this generator and all others here, when they come to what is broken.
         """
@@ -109,10 +114,12 @@ class EncodedDataSet:
             if tag <= previous:
                 raise self.invalid(position, f"element {tag:08x} is out of order", "PS3.5 7.1")
             previous = tag
-            end = position = start + length
+            position = start + length
             if length == _UNDEFINED:
-                end, position = self._end(start, stop, inner, False)
-            yield tag, vr, start, end, inner
+                yield tag, vr, start, -stop, inner
+                position = self._end(start, stop, inner, False) + 8
+            else:
+                yield tag, vr, start, position, inner
 
     def pick(self, place: Place, tags: Sequence[int]) -> dict[int, Element]:
         """Those of the elements that are there, of ascending ``tags``; what lies behind the last is not looked at.
@@ -142,16 +149,16 @@ class EncodedDataSet:
             if tag <= previous:
                 raise self.invalid(position, f"element {tag:08x} is out of order", "PS3.5 7.1")
             previous = tag
-            end = position = start + length
-            if length == _UNDEFINED:
-                end, position = self._end(start, stop, inner, False)
+            position = start + length
             while next_wanted < tag:
                 next_wanted = next(wanted, _NO_TAG)
             if tag == next_wanted:
-                found[tag] = tag, vr, start, end, inner
+                found[tag] = tag, vr, start, -stop if length == _UNDEFINED else position, inner
                 next_wanted = next(wanted, _NO_TAG)
             if next_wanted == _NO_TAG:
                 break
+            if length == _UNDEFINED:
+                position = self._end(start, stop, inner, False) + 8
         return found
 
     def items(self, sequence: Element | None) -> Iterator[Place]:
@@ -162,20 +169,28 @@ class EncodedDataSet:
         if vr != "SQ":
             raise self.invalid(position, f"element {tag:08x} is not a sequence", "PS3.6 6")
         buffer = self.buffer
-        while position < stop:
+        content, undefined, stop = position, stop < 0, abs(stop)
+        while undefined or position < stop:
             start = position + 8
-            if start <= stop:  # the usual case first, for there are many
+            if start <= stop:  # the usual cases first, for there are many
                 item, length = _ITEM_HEADER(buffer, position)
                 end = start + length
-                if item == _ITEM_BYTES and end <= stop and not length & 1:
-                    yield start, end, explicit
-                    position = end
-                    continue
-            tag, length = self._item_header(position, stop)
-            if tag != _ITEM:
-                raise self.invalid(position, "a delimiter stands where an item should begin", "PS3.5 7.5")
-            end, position = self._end(start, stop, explicit, True)
-            yield start, end, explicit
+                if item == _ITEM_BYTES:
+                    if length == _UNDEFINED:
+                        end = self._ends.get(start) or self._end(start, stop, explicit, True)
+                        yield start, end, explicit
+                        position = end + 8
+                        continue
+                    if end <= stop and not length & 1:
+                        yield start, end, explicit
+                        position = end
+                        continue
+            tag, _ = self._item_header(position, stop)
+            if tag == _SEQUENCE_END and undefined:
+                self._remember(content, position)
+                break
+            problem = "an item ends that has not begun" if tag == _ITEM_END else "a delimiter stands where an item should begin"
+            raise self.invalid(position, problem, "PS3.5 7.5")
 
     def find(self, place: Place, tag: int) -> Element | None:
         """The element with this tag; what lies behind it is not looked at."""
@@ -264,13 +279,14 @@ class EncodedDataSet:
         value = position + 8
         if value > stop:
             raise self.invalid(position, "the data ends in the header of an element", "PS3.5 7.1")
+        group, number, length = _IMPLICIT(self.buffer, position)
+        if group == 0xFFFE:
+            raise self.invalid(position, "an item or delimiter stands outside a sequence", "PS3.5 7.5")
         if explicit:
-            group, number, code, length = _EXPLICIT(self.buffer, position)
+            _, _, code, length = _EXPLICIT(self.buffer, position)
             vr = _SHORT_VRS.get(code)
             if vr is None:
                 vr = _LONG_VRS.get(code)
-                if group == 0xFFFE:
-                    raise self.invalid(position, "an item or delimiter stands outside a sequence", "PS3.5 7.5")
                 if vr is None:
                     raise self.invalid(position + 4, "unknown VR", "PS3.5 6.2")
                 value += 4
@@ -281,9 +297,6 @@ class EncodedDataSet:
                     vr = _vr(group << 16 | number)
                     explicit = False
         else:
-            group, number, length = _IMPLICIT(self.buffer, position)
-            if group == 0xFFFE:
-                raise self.invalid(position, "an item or delimiter stands outside a sequence", "PS3.5 7.5")
             vr = _vr(group << 16 | number)
         if length == _UNDEFINED:
             if vr == "UN":
@@ -312,31 +325,31 @@ class EncodedDataSet:
             raise self.invalid(position, "a delimiter has a length", "PS3.5 7.5.1")
         return tag, length
 
-    def _end(self, position: int, stop: int, explicit: bool, item: bool) -> tuple[int, int]:
-        """Where the item or sequence of undefined length ends whose content begins here, and what follows its delimiter."""
+    def _end(self, position: int, stop: int, explicit: bool, item: bool) -> int:
+        """Where the delimiter of the item or sequence of undefined length stands whose content begins here."""
         if position in self._ends:
             return self._ends[position]
         buffer = self.buffer
-        usable = len(buffer) - 8
         # Of each item and sequence that is open, innermost last: where it begins, is it an item, are there VRs in it?
         opened = [(position, item, explicit)]
         while True:
             start, in_item, explicit = opened[-1]
-            if in_item:
-                if explicit and position <= usable:  # the usual case first, for there are many
-                    _, _, code, length = _EXPLICIT(buffer, position)
-                    end = position + 8 + length
-                    if code in _SHORT_VRS and end <= stop and not length & 1:
-                        position = end
-                        continue
-                if buffer[position : position + 4] != _ITEM_END_BYTES:
-                    _, _, value, length, inner = self._header(position, stop, explicit)
-                    position = value
-                    if length == _UNDEFINED:
-                        opened.append((value, False, inner))
-                    else:
-                        position += length
-                    continue
+            if len(opened) <= 2 * (MAXIMUM_DEPTH - DEPTH):
+                if in_item:
+                    if match := usual_elements(explicit)(buffer, position, stop):
+                        position = match.end()
+                else:
+                    next_item = usual_item(explicit)
+                    while match := next_item(buffer, position, stop):
+                        content, position = position + 8, match.end()
+                        self._remember(content, position - 8)
+            if in_item and buffer[position : position + 4] != _ITEM_END_BYTES:
+                _, _, position, length, inner = self._header(position, stop, explicit)
+                if length == _UNDEFINED:
+                    opened.append((position, False, inner))
+                else:
+                    position += length
+                continue
             tag, length = self._item_header(position, stop)
             position += 8
             if tag == _ITEM:
@@ -349,9 +362,12 @@ class EncodedDataSet:
                 continue
             if in_item != (tag == _ITEM_END):
                 raise self.invalid(position - 8, "an item ends that has not begun", "PS3.5 7.5.1")
-            if len(self._ends) >= _REMEMBERED:
-                self._ends.clear()
-            self._ends[start] = position - 8, position
+            self._remember(start, position - 8)
             opened.pop()
             if not opened:
-                return position - 8, position
+                return position - 8
+
+    def _remember(self, content: int, end: int) -> None:
+        if len(self._ends) >= _REMEMBERED:
+            self._ends.clear()
+        self._ends[content] = end

@@ -83,9 +83,10 @@ def explicit_elements(data_set: EncodedDataSet, place: Place, tags: Container[in
         tag, vr, start, stop, _ = element
         if tags is not None and tag not in tags:
             continue
-        content = data_set.buffer[start:stop]
         if vr == "SQ":
             items = (b"".join(explicit_elements(data_set, item).values()) for item in data_set.items(element))
             content = b"".join(item_header(len(item)) + item for item in items)
+        else:
+            content = data_set.buffer[start:stop]
         result[tag] = element_header(tag, vr, len(content)) + content
     return result

@@ -122,13 +122,11 @@ class Folder:
 
 def _accesses(root: InventoryFile) -> dict[str, Mapping[str, Any]]:
     """The references of a root that have a File Access URI, which is made absolute if there is a base, by SOP Instance UID."""
-    end_points = root.attributes.get("InventoryAccessEndPointsSequence") or [{}]
-    base = end_points[0].get("StoredInstanceBaseURI", "")
     accesses: dict[str, Mapping[str, Any]] = {}
     for reference in root.references():
         access = reference.attributes
         if access.get("FileAccessURI"):
-            accesses.setdefault(reference.uid, {**access, "FileAccessURI": resolve(access["FileAccessURI"], base)})
+            accesses.setdefault(reference.uid, {**access, "FileAccessURI": resolve(access["FileAccessURI"], root.base_uri)})
     return accesses
 
 

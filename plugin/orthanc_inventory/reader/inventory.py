@@ -126,8 +126,8 @@ class Inventory:
         """All study records of the tree, one by one; a study may have several. For one record a study: ``merged_studies``."""
         records: dict[str, int] = {}
         for file in self.files():
-            records[file.uid] = file.study_records
             yield from file.studies()
+            records[file.uid] = file.study_records
         if len(records) == len(self._places):
             total = sum(records[uid] for _, uid in self._tree)
             if total != self.total_study_records:

@@ -19,7 +19,8 @@ MAXIMUM_REFERENCE_DEPTH = 32
 
 _SPECIFIC_CHARACTER_SET, _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080005, 0x00080016, 0x00080018
 _TIMEZONE_OFFSET, _INVENTORY_LEVEL, _COMPLETION_STATUS = 0x00080201, 0x00080403, 0x00080426
-_STUDY_ACCESS_END_POINTS, _INCORPORATED, _STUDIES = 0x00080421, 0x00080422, 0x00080423
+_INVENTORY_ACCESS_END_POINTS, _STUDY_ACCESS_END_POINTS = 0x00080420, 0x00080421
+_INCORPORATED, _STUDIES = 0x00080422, 0x00080423
 _STUDY_RECORDS, _TOTAL_STUDY_RECORDS = 0x00080427, 0x00080428
 _REFERENCED_SOP_CLASS_UID, _REFERENCED_SOP_INSTANCE_UID = 0x00081150, 0x00081155
 # What has been walked past is given back after this many bytes.
@@ -52,7 +53,7 @@ class InventoryFile:
     """Reads ``stream`` from its start and closes it. Messages call it by its path, or ``name`` if it has none.
 
     Raises:
-        InvalidInventory: no inventory, or a broken one. What lies in the records is found when it is read.
+        InvalidInventory: no inventory, or a broken one. What is wrong in the records or behind them is found when that is read.
     """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
@@ -65,10 +66,9 @@ class InventoryFile:
         self._place = file.place
         self._released = 0
         self._elements: dict[int, Element] = {}
-        for element in data_set.elements(file.place):
-            self._elements[element[0]] = element
-            if len(self._elements) > MAXIMUM_ELEMENTS:
-                raise data_set.invalid(element[2], "too many elements", "limit of this reader")
+        # What lies behind the records is read when it is asked for: where they end may have to be looked for.
+        self._unread = data_set.elements(file.place)
+        self._read_to(_STUDIES)
         sop_class, self.uid = self._uid(_SOP_CLASS_UID), self._uid(_SOP_INSTANCE_UID)
         if sop_class != INVENTORY_STORAGE:
             raise data_set.invalid(file.place[0], "the SOP class is not Inventory Storage", "PS3.3 A.88")
@@ -77,10 +77,38 @@ class InventoryFile:
         self.level: str = self._required(_INVENTORY_LEVEL, "Inventory Level")
         if self.level not in LEVELS:
             raise data_set.invalid(file.place[0], f"Inventory Level is not {', '.join(LEVELS)}", "PS3.3 C.38.1")
-        self.completion_status: str = self._required(_COMPLETION_STATUS, "Inventory Completion Status")
-        self.study_records = self._count(_STUDY_RECORDS, "Number of Study Records in Instance")
-        self.total_study_records = self._count(_TOTAL_STUDY_RECORDS, "Total Number of Study Records")
         self._character_set = data_set.character_set(file.place, "")
+
+    @property
+    def completion_status(self) -> str:
+        return self._behind_records[0]
+
+    @property
+    def study_records(self) -> int:
+        """Number of Study Records in Instance (0008,0427)."""
+        return self._behind_records[1]
+
+    @property
+    def total_study_records(self) -> int:
+        """Total Number of Study Records (0008,0428): those of the whole tree."""
+        return self._behind_records[2]
+
+    @cached_property
+    def _behind_records(self) -> tuple[str, int, int]:
+        self._read_to(_TOTAL_STUDY_RECORDS)
+        return (
+            self._required(_COMPLETION_STATUS, "Inventory Completion Status"),
+            self._count(_STUDY_RECORDS, "Number of Study Records in Instance"),
+            self._count(_TOTAL_STUDY_RECORDS, "Total Number of Study Records"),
+        )
+
+    def _read_to(self, tag: int) -> None:
+        for element in self._unread:
+            self._elements[element[0]] = element
+            if len(self._elements) > MAXIMUM_ELEMENTS:
+                raise self._data_set.invalid(element[2], "too many elements", "limit of this reader")
+            if element[0] >= tag:
+                break
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
@@ -116,7 +144,7 @@ class InventoryFile:
         """The study records of this instance alone.
 
         Raises:
-            InvalidInventory: at the end, if their number is not what the instance says.
+            InvalidInventory: at the end, if their number is not what the instance says, or what it says of them is missing.
         """
         count = 0
         for place in self._data_set.items(self._elements.get(_STUDIES)):
@@ -139,10 +167,18 @@ class InventoryFile:
     @cached_property
     def context(self) -> Context:
         timezone = self._data_set.value(self._elements.get(_TIMEZONE_OFFSET), self._character_set)
+        return Context(self.uid, self._character_set, timezone, self._base_uri(_STUDY_ACCESS_END_POINTS))
+
+    @property
+    def base_uri(self) -> str:
+        """Stored Instance Base URI (0008,0407) of the inventory instances; empty if there is none."""
+        return self._base_uri(_INVENTORY_ACCESS_END_POINTS)
+
+    def _base_uri(self, end_points: int) -> str:
         base_uri = ""
-        for place in self._data_set.items(self._elements.get(_STUDY_ACCESS_END_POINTS)):
+        for place in self._data_set.items(self._elements.get(end_points)):
             base_uri = self._data_set.decode(place, self._character_set).get("StoredInstanceBaseURI", "")
-        return Context(self.uid, self._character_set, timezone, base_uri)
+        return base_uri
 
     def _uid(self, tag: int) -> str:
         return self._data_set.uid(self._elements.get(tag), tag, self._place)
