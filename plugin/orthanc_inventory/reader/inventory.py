@@ -6,13 +6,14 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
+from ..dicom.decoder import Place
 from ..dicom.file_format import CHUNK
 from .index import StudyIndex
 from .inventory_file import InventoryFile, Reference
 from .merged import MergedStudy
-from .records import Study
+from .records import Instance, Series, Study
 from .search import StudySearch
 
 # Files that are kept open at a time.
@@ -26,6 +27,9 @@ class MissingInstance(LookupError):
     def __init__(self, uid: str) -> None:
         super().__init__(f"the inventory instance {uid} is not there")
         self.uid = uid
+
+
+_Found = TypeVar("_Found", Series, Instance)
 
 
 class Inventory:
@@ -146,6 +150,26 @@ class Inventory:
         """The studies with that Study Instance UID, merged: none, one, or one a patient."""
         return self._index.find(uid)
 
+    def series(self, uid: str) -> list[Series]:
+        """The series with that Series Instance UID in the merged studies, in the order of the records.
+
+        None, one, or several where it stands under several studies. The bytes of all records are searched, in time in
+        proportion to their number; to look for many, walk ``merged_studies`` once.
+        """
+        return self._merged([series for record in self._records_with(uid) for series in record.series() if series.uid == uid])
+
+    def instance(self, uid: str) -> list[Instance]:
+        """The instances with that SOP Instance UID in the merged studies; as ``series``."""
+        return self._merged(
+            [
+                instance
+                for record in self._records_with(uid)
+                for series in record.series()
+                for instance in series.instances()
+                if instance.uid == uid
+            ]
+        )
+
     def study_places(self) -> Iterator[tuple[str, int]]:
         """Each Study Instance UID once, ascending, and the number of its first record: records that are read by ascending
         number are read where they lie one behind the other.
@@ -169,6 +193,15 @@ class Inventory:
     @cached_property
     def _search(self) -> StudySearch:
         return StudySearch(self._index.latest())
+
+    def _records_with(self, uid: str) -> Iterator[Study]:
+        return (record for record in self.studies() if record.may_hold(uid))
+
+    def _merged(self, found: list[_Found]) -> list[_Found]:
+        """Without those in a record that a later one takes the place of."""
+        studies = {study.uid for study in map(_study, found)}
+        records = {_place(record) for uid in studies for study in self.study(uid) for record in study.records}
+        return [entry for entry in found if _place(_study(entry)) in records]
 
     @cached_property
     def _index(self) -> StudyIndex:
@@ -219,3 +252,11 @@ class Inventory:
             digest.update(file.raw[start : start + CHUNK])
         if digest.hexdigest() != mac.lower():
             raise file.invalid("the file does not have the MAC of the reference to it", "PS3.3 C.38.2.2.1.3")
+
+
+def _study(entry: Series | Instance) -> Study:
+    return (entry.series if isinstance(entry, Instance) else entry).study
+
+
+def _place(record: Study) -> tuple[str, Place]:
+    return record.inventory_uid, record.place

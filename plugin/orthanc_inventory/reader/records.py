@@ -262,6 +262,11 @@ class Study(_Branch):
         """The series record that lies there."""
         return Series(self._data_set, place, self)
 
+    def may_hold(self, uid: str) -> bool:
+        """False if these characters stand nowhere in the record: much faster than a walk."""
+        start, stop, _ = self.place
+        return self._data_set.buffer.find(uid.encode(), start, stop) >= 0
+
 
 def _value_fields(data_set: EncodedDataSet, place: Place, tags: Sequence[int]) -> tuple[ValueField, ...]:
     found = data_set.pick(place, tags) if tags else {}
