@@ -10,11 +10,11 @@ export INVENTORY_TEST_CACHE="${INVENTORY_TEST_CACHE:-/var/cache/orthanc-inventor
 chroot_folder="$INVENTORY_TEST_CACHE/trixie"
 packages="$INVENTORY_TEST_CACHE/packages"
 
-# Debian 13 from where this machine has its own packages, by its own way to the network.
+# Debian 13 with these packages, from where this machine has its own, by its own way to the network.
 make_chroot() {
-  [ ! -e "$INVENTORY_TEST_CACHE/trixie.complete" ] || return 0
-  echo "Making a chroot of Debian 13 with Orthanc"
   local log mirror
+  [ "$(cat "$INVENTORY_TEST_CACHE/trixie.complete" 2>/dev/null)" != "$*" ] || return 0
+  echo "Making a chroot of Debian 13 with $*"
   log="$(mktemp)"
   mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -1)"
   rm -rf "$chroot_folder"
@@ -26,13 +26,13 @@ make_chroot() {
       forbid_services "$chroot_folder" &&
       chroot "$chroot_folder" apt-get -o Acquire::Retries=3 update &&
       DEBIAN_FRONTEND=noninteractive chroot "$chroot_folder" \
-        apt-get -o Acquire::Retries=3 --yes --no-install-recommends install orthanc orthanc-python
+        apt-get -o Acquire::Retries=3 --yes --no-install-recommends install "$@"
   } >"$log" 2>&1; then
     tail -3 "$log" >&2
     fail "the chroot of Debian 13 cannot be made; is there a network? All it said: $log"
   fi
   rm -f "$log"
-  touch "$INVENTORY_TEST_CACHE/trixie.complete"
+  echo "$*" >"$INVENTORY_TEST_CACHE/trixie.complete"
 }
 
 # The plugin's own dependencies in a folder that any Python can use: they hold no compiled code.
@@ -76,7 +76,8 @@ print(file[sys.argv[2]][sys.argv[3]].strip())' "$repository/setup.cfg" "$@"
 [ "$(id -u)" = 0 ] || fail "run this as root: it installs packages and starts Orthanc in a chroot"
 install_packages orthanc orthanc-python python3-venv dcmtk debootstrap curl jq openssl chromium
 make_environment "[tests]"
-make_chroot
+# DCMTK 3.6.9 of Debian 13 knows the attributes of inventories, that of Debian 12 does not.
+make_chroot orthanc orthanc-python dcmtk
 copy_packages
 
 cd "$repository"

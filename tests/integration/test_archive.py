@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pydicom.dataset import Dataset
 import orthanc_inventory
 
 from . import archive, script
+from .other_software import NEW_DCMTK, check_by_dcmdump, dcmtk
 from .server import Server
 
 
@@ -72,6 +74,32 @@ def check(server: Server, summary: dict, folder: Path) -> None:
             assert record[keyword].value == file[keyword].value, keyword
     dump = subprocess.run(["dcmdump", "-q", str(folder / "DICOMDIR")], capture_output=True, encoding="latin-1", check=True)
     assert dump.stderr == "" and dump.stdout.count("INVENTORY") == len(found) + 1
+    check_by_dcmtk(folder, summary["InstanceUIDs"])
+
+
+def check_by_dcmtk(folder: Path, uids: list[str]) -> None:
+    """dcmdump knows all that is in the directory, dcmmkdir updates it, and makes the same records of the files by itself."""
+    check_by_dcmdump(folder, uids, "DICOMDIR")
+    ours = keys(folder / "DICOMDIR")
+    shutil.copy(folder / "DICOMDIR", folder / "UPDATED")
+    scan = ["+r", "+id", ".", "INVENTRY"]
+    dcmtk(NEW_DCMTK, folder, "dcmmkdir", "--update", "-nb", "+D", "UPDATED", *scan)
+    dcmtk(NEW_DCMTK, folder, "dcmmkdir", "+D", "MADE", *scan)
+    assert keys(folder / "UPDATED") == ours
+    made = keys(folder / "MADE")
+    for record in made.values():
+        # DCMTK 3.6.9 has the type of another record here, in the file that it makes itself alone.
+        assert record.DirectoryRecordType == "IMPLANT"
+        record.DirectoryRecordType = "INVENTORY"
+    assert made == ours
+
+
+def keys(path: Path) -> dict[str, Dataset]:
+    """What a DICOMDIR says of each instance, but for the place of the next record."""
+    result = {record.ReferencedSOPInstanceUIDInFile: record for record in pydicom.dcmread(path).DirectoryRecordSequence}
+    for record in result.values():
+        del record.OffsetOfTheNextDirectoryRecord
+    return result
 
 
 @pytest.mark.parametrize("store", ["Orthanc", "Directory"])

@@ -21,8 +21,8 @@ from orthanc_inventory.dicom.terms import LEVELS
 
 from . import archive, script
 from .detailed_objects import KINDS, SERIES_VALUES, STUDY_VALUES, code, data_set, modified
+from .other_software import check_files
 from .server import Server
-from .test_records import check_with_others
 
 FILES = {"Detail": "Files"}
 
@@ -52,7 +52,7 @@ def records(server: Server, **body: Any) -> dict[str, tuple[Dataset, Dataset, Da
     """Study, series and instance record of each object by its SOP Instance UID, from an inventory with details."""
     summary = server.make(**{**FILES, **body})
     assert summary["Detail"] == "Files" and summary["InventoryCompletionStatus"] == "COMPLETE"
-    check_with_others(server, summary)
+    check_files(server, summary)
     return {
         instance.SOPInstanceUID: (study, series, instance)
         for study in server.studies(summary)

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 
 from . import archive, script
+from .other_software import check_files
 from .server import SCRIPT, Server
 
 Record = tuple[str, str, str, str]
@@ -130,6 +131,7 @@ def test_what_was_removed_stays_removed_and_what_comes_back_is_there(server: Ser
     server.delete(f"/instances/{instance}")
     removed = server.make(Base="latest")
     check(server, removed, before)
+    check_files(server, removed)
     gone = merged(server, removed)["P0001", archive.uid(1, 1)]
     assert gone.RemovedFromOperationalUse == "Y" and len(gone.ReasonForRemovalCodeSequence) == 0
     assert gone.InstanceAvailability == "UNAVAILABLE" and gone.PatientName == "Family1^Given"

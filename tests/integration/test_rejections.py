@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from orthanc_inventory.dicom.rejection import KEY_OBJECT_SELECTION, REASONS
 
 from . import archive
+from .other_software import check_files
 from .server import Server
 
 
@@ -67,6 +68,7 @@ def test_each_kind_of_note_marks_what_it_refers_to(server: Server, reason: str) 
     (item,) = third.ReasonForRemovalCodeSequence
     assert (item.CodingSchemeDesignator, item.CodeMeaning) == ("DCM", REASONS[reason])
     assert summary["InventoryCompletionStatus"] == "COMPLETE" and summary["Instances"] == 15
+    check_files(server, summary)
 
 
 @pytest.mark.parametrize("level", ["STUDY", "SERIES"])

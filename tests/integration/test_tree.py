@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pydicom.dataset import Dataset
 
 from . import archive
+from .other_software import check_files
 from .server import Server, object_uids
-from .test_records import check_with_others
 
 STORAGE_CLASS = "1.2.840.10008.5.1.4.1.1.201.1"
 
@@ -51,7 +51,7 @@ def test_leaves_hold_whole_studies_up_to_the_limit_below_one_root(make_server: C
     assert {leaf.TransactionUID for leaf in leaves} == {root.TransactionUID} == {summary["TransactionUID"]}
     assert {(leaf.ContentDate, leaf.ContentTime) for leaf in leaves} == {(root.ContentDate, root.ContentTime)}
     assert len(set(object_uids(server.studies(summary)))) == 7 * 4 + 3
-    check_with_others(server, summary)
+    check_files(server, summary)
 
 
 def test_a_reference_has_the_digest_of_what_it_refers_to(make_server: Callable[..., Server]) -> None:
@@ -91,7 +91,7 @@ def test_an_empty_archive_gives_a_complete_inventory_without_records(server: Ser
     assert summary["InventoryCompletionStatus"] == root.InventoryCompletionStatus == "COMPLETE"
     assert (root.NumberOfStudyRecordsInInstance, root.TotalNumberOfStudyRecords) == (0, 0)
     assert root["InventoriedStudiesSequence"].value == [] and root["ScopeOfInventorySequence"].value == []
-    check_with_others(server, summary)
+    check_files(server, summary)
 
 
 def test_a_study_larger_than_the_limit_is_a_leaf_of_its_own(make_server: Callable[..., Server]) -> None:
