@@ -17,6 +17,8 @@ from typing import Any
 import pydicom
 import requests
 
+from . import script
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancPython.so"
 SCRIPT = REPOSITORY / "plugin" / "inventory_plugin.py"
@@ -88,11 +90,18 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, http_port: int = 0) -> "Server":
+        return self._start(self.configuration, http_port)
+
+    def start_with(self, text: str) -> "Server":
+        """Starts once with the plugin in a script that makes something happen, see ``script``."""
+        return self._start({**self.configuration, "PythonScript": str(script.write(self.folder, text))})
+
+    def _start(self, configuration: dict[str, Any], http_port: int = 0) -> "Server":
         self.http_port, self.dicom_port = http_port or free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         file = self.folder / "orthanc.json"
         ports = {"HttpPort": self.http_port, "DicomPort": self.dicom_port}
-        file.write_text(json.dumps({**self.configuration, **ports}))
+        file.write_text(json.dumps({**configuration, **ports}))
         path = f"{REPOSITORY / 'plugin'}:{PACKAGES}"
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **self.environment}
         with open(self.folder / "orthanc.log", "ab") as log:

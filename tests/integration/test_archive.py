@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 import orthanc_inventory
 
-from . import archive, script
+from . import archive
 from .other_software import NEW_DCMTK, check_by_dcmdump, dcmtk
 from .server import Server
 
@@ -83,8 +83,8 @@ def check_by_dcmtk(folder: Path, uids: list[str]) -> None:
     ours = keys(folder / "DICOMDIR")
     shutil.copy(folder / "DICOMDIR", folder / "UPDATED")
     scan = ["+r", "+id", ".", "INVENTRY"]
-    dcmtk(NEW_DCMTK, folder, "dcmmkdir", "--update", "-nb", "+D", "UPDATED", *scan)
-    dcmtk(NEW_DCMTK, folder, "dcmmkdir", "+D", "MADE", *scan)
+    dcmtk(NEW_DCMTK, folder, "dcmmkdir", "-Pmi", "--update", "-nb", "+D", "UPDATED", *scan)
+    dcmtk(NEW_DCMTK, folder, "dcmmkdir", "-Pmi", "+D", "MADE", *scan)
     assert keys(folder / "UPDATED") == ours
     made = keys(folder / "MADE")
     for record in made.values():
@@ -160,8 +160,7 @@ def test_an_archive_that_would_not_be_whole_is_refused(make_server: Callable[...
 def test_what_cannot_be_streamed_is_refused_when_too_large(make_server: Callable[..., Server]) -> None:
     server = make_server()
     text = "import orthanc_inventory.host; orthanc_inventory.host._LARGEST_ANSWER_IN_MEMORY = 1000"
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server.start_with(text)
     server.store(*archive.files(3))
     path = f"/inventories/{server.make()['SOPInstanceUID']}/archive"
     if server.get("/inventories/status")["Capabilities"]["StreamedAnswers"]:
@@ -176,9 +175,7 @@ def fail(*arguments):
     raise HostError(14, "the database is broken")
 at(DirectoryStore, 'open', [3], fail)
 """
-    server = make_server(inventory={"MaxRecordsPerInstance": 3, "StoreIn": "Directory"})
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server = make_server(inventory={"MaxRecordsPerInstance": 3, "StoreIn": "Directory"}).start_with(text)
     server.store(*archive.files(5))
     path = f"/inventories/{server.make()['SOPInstanceUID']}/archive"
     try:

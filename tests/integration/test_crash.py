@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from . import archive, script
-from .server import SCRIPT, Server, object_uids
+from . import archive
+from .server import Server, object_uids
 
 STUDIES = 9
 # What dies when: two studies make a leaf, so there are five leaves, a node for none, and the root.
@@ -33,11 +33,9 @@ def test_a_killed_run_goes_on_by_itself(make_server: Callable[..., Server], poin
     server.store(*archive.files(STUDIES))
     before = server.get("/statistics")
     server.stop()
-    server.configuration["PythonScript"] = str(script.write(server.folder, POINTS[point]))
-    server.start()
+    server.start_with(POINTS[point])
     uid = server.begin(TransactionUID="2.25.1")
     server.wait_until_dead()
-    server.configuration["PythonScript"] = str(SCRIPT)
     server.start()
     transaction = server.wait_for(uid)
     assert (transaction["State"], transaction["Studies"]) == ("Success", STUDIES)
@@ -63,12 +61,10 @@ at(IndexSource, 'read', always, note)
     server = make_server(inventory={"MaxRecordsPerInstance": 6}).start()
     server.store(*archive.files(STUDIES))
     server.stop()
-    server.configuration["PythonScript"] = str(script.write(server.folder, text + "at(IndexSource, 'read', [8], die)"))
-    server.start()
+    server.start_with(text + "at(IndexSource, 'read', [8], die)")
     uid = server.begin()
     server.wait_until_dead()
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server.start_with(text)
     assert server.wait_for(uid)["State"] == "Success"
     # The eighth died before it was noted; the seventh was in no leaf yet.
     read = (server.folder / "read").read_text().split()
@@ -81,20 +77,17 @@ def test_a_deletion_that_was_cut_short_is_finished_at_the_next_start(make_server
     before = server.get("/statistics")
     summary = server.make()
     server.stop()
-    server.configuration["PythonScript"] = str(script.write(server.folder, "at(Host, 'delete', [2], die)"))
-    server.start()
+    server.start_with("at(Host, 'delete', [2], die)")
     with pytest.raises(Exception, match="Connection aborted|RemoteDisconnected|reset"):
         server.delete(f"/inventories/{summary['SOPInstanceUID']}")
     server.wait_until_dead()
-    server.configuration["PythonScript"] = str(SCRIPT)
     server.start()
     assert server.get("/inventories") == [] and server.get("/statistics") == before
 
 
 def test_a_cancellation_that_was_cut_short_is_finished_at_the_next_start(make_server: Callable[..., Server]) -> None:
     server = make_server(inventory={"MaxRecordsPerInstance": 6, "ThrottleDelay": 40})
-    server.configuration["PythonScript"] = str(script.write(server.folder, "at(Producer, 'discard', [1], die)"))
-    server.start()
+    server.start_with("at(Producer, 'discard', [1], die)")
     server.store(*archive.files(STUDIES))
     before = server.get("/statistics")
     uid = server.begin()
@@ -102,7 +95,6 @@ def test_a_cancellation_that_was_cut_short_is_finished_at_the_next_start(make_se
     with pytest.raises(Exception, match="Connection aborted|RemoteDisconnected|reset"):
         server.post(f"/inventories/transactions/{uid}/cancel")
     server.wait_until_dead()
-    server.configuration["PythonScript"] = str(SCRIPT)
     server.start()
     assert server.wait_for(uid)["TransactionStatus"] == "CANCELED"
     assert server.get("/inventories") == [] and server.get("/statistics") == before

@@ -19,7 +19,7 @@ from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY
 from orthanc_inventory.dicom.macros import ANY, Attribute
 from orthanc_inventory.dicom.terms import LEVELS
 
-from . import archive, script
+from . import archive
 from .detailed_objects import KINDS, SERIES_VALUES, STUDY_VALUES, code, data_set, modified
 from .other_software import check_files
 from .server import Server
@@ -259,9 +259,7 @@ def delete(self, identifier):
     orthanc.RestApiDelete("/instances/" + identifier)
 at(Headers, "read", [1], delete)
 """
-    server = make_server()
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server = make_server().start_with(text)
     server.store(archive.file(1, 1, 1, 1, Rows=512), archive.file(1, 1, 1, 2, Rows=512))
     summary = server.make(**FILES, Level=level)
     (study,) = server.studies(summary)
@@ -274,9 +272,7 @@ def test_headers_of_kept_inventories_are_not_read(make_server: Callable[..., Ser
 from orthanc_inventory.sources.headers import Headers
 at(Headers, "read", always, lambda self, identifier: open(folder + "/read", "a").write(identifier + "\\n"))
 """
-    server = make_server()
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server = make_server().start_with(text)
     (identifier,) = server.store(archive.file(1, 1))
     for _ in range(2):
         server.make(**FILES)

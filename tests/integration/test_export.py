@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from orthanc_inventory.reports.columns import USUAL
 from orthanc_inventory.reports.guarded_csv import unguard
 
-from . import archive, foreign, script
+from . import archive, foreign
 from .server import ANALYTICS, Server
 from .test_import import take
 
@@ -134,8 +134,7 @@ def test_what_a_crash_leaves_goes_at_the_next_start(make_server: Callable[..., S
     server = make_server()
     server.environment.update(ANALYTICS)
     text = "from orthanc_inventory.services.rest import exports\nat(exports, 'write_parquet', [1], die, after=True)"
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server.start_with(text)
     server.store(*archive.files(2))
     uid = server.make()["SOPInstanceUID"]
     with pytest.raises(requests.ConnectionError):
@@ -143,7 +142,6 @@ def test_what_a_crash_leaves_goes_at_the_next_start(make_server: Callable[..., S
     server.wait_until_dead()
     [left] = (server.state_directory / "exports").iterdir()
     assert left.stat().st_mode & 0o777 == 0o600 and left.parent.stat().st_mode & 0o777 == 0o700
-    server.configuration["PythonScript"] = str(script.write(server.folder, ""))
     server.start()
     assert not (server.state_directory / "exports").exists()
     assert len(export(server, uid, "parquet", tmp_path)) == 2
@@ -174,9 +172,7 @@ def fail(*arguments):
 
 at(Instance, 'encoded_values', [1500], fail)
 """
-    server = make_server()
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server = make_server().start_with(text)
     studies = [foreign.study(number, 2, 200) for number in range(1, 6)]
     take(server, foreign.encode(foreign.inventory("1.9.99", studies)))
     path = f"/inventories/1.9.99/export?format={kind}"
@@ -197,9 +193,8 @@ at(Instance, 'encoded_values', [1500], fail)
 def test_what_cannot_be_streamed_is_refused_when_too_large(make_server: Callable[..., Server], tmp_path: Path) -> None:
     server = make_server()
     text = "import orthanc_inventory.host; orthanc_inventory.host._LARGEST_ANSWER_IN_MEMORY = 1000"
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
     server.environment.update(ANALYTICS)
-    server.start()
+    server.start_with(text)
     server.store(*archive.files(9))
     uid = server.make()["SOPInstanceUID"]
     for kind in TYPES:

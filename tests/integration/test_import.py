@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from . import archive, foreign, script
-from .server import SCRIPT, Server
+from . import archive, foreign
+from .server import Server
 from .test_archive import check, download
 
 PATH = "/inventories/import"
@@ -135,6 +135,21 @@ def test_a_uid_that_exists_is_never_taken(server: Server) -> None:
     assert server.get("/inventories") == [own, "1.9.1"] and kept_files(server) == ["1.9.1.dcm"]
 
 
+def test_an_import_is_never_the_base_of_an_increment(server: Server) -> None:
+    """By "latest" it is passed over, though it is newer, COMPLETE and of the same level and scope; by its UID it is refused."""
+    server.store(*archive.files(2))
+    take(server, foreign.encode(foreign.inventory("1.9.1", [foreign.study(1)])))
+    assert "Base" in server.error("POST", "/inventories", 404, json={"Base": "latest"})
+    own = server.make()["SOPInstanceUID"]
+    imported = take(server, foreign.encode(foreign.inventory("1.9.2", [foreign.study(1)], ContentDate="20991231")))
+    assert (imported["InventoryCompletionStatus"], imported["InventoryLevel"]) == ("COMPLETE", "INSTANCE")
+    assert imported["Scope"] == {} and server.get("/inventories") == ["1.9.1", own, "1.9.2"]
+    assert "made itself" in server.error("POST", "/inventories", 400, json={"Base": "1.9.2"})
+    increment = server.make(Base="latest")
+    assert increment["Base"] == own and {"1.9.1", "1.9.2"}.isdisjoint(increment["InstanceUIDs"])
+    assert (increment["Studies"], increment["InventoryCompletionStatus"]) == (2, "COMPLETE")
+
+
 def deep(levels: int) -> Any:
     result = foreign.reference("1.9.1000")
     for level in range(levels):
@@ -252,14 +267,11 @@ POINTS = {
 
 @pytest.mark.parametrize("point", POINTS)
 def test_after_kill_it_is_there_or_it_is_not(make_server: Callable[..., Server], point: str) -> None:
-    server = make_server()
-    server.configuration["PythonScript"] = str(script.write(server.folder, POINTS[point]))
-    server.start()
+    server = make_server().start_with(POINTS[point])
     file = foreign.encode(foreign.inventory("1.9.1", [foreign.study(1)]))
     with pytest.raises(OSError):
         server.request("POST", PATH, data=file)
     server.wait_until_dead()
-    server.configuration["PythonScript"] = str(SCRIPT)
     server.start()
     if server.get("/inventories") == []:
         assert point != "when it is listed" and list((server.state_directory).rglob("*.dcm")) == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from . import archive, script
+from . import archive
 from .server import Server, free_port
 
 LEFT_OUT = {"Scope", "Purpose", "Description", "UserData", "Requestor", "Skipped"}
@@ -150,15 +150,10 @@ def test_it_survives_a_restart(notifying: Server, receiver: Receiver) -> None:
 
 def test_a_crash_loses_none(notifying: Server, receiver: Receiver) -> None:
     receiver.stop()
-    plain = notifying.configuration["PythonScript"]
-    notifying.configuration["PythonScript"] = str(
-        script.write(notifying.folder, "at(Journal, 'finish', [1], die, after=True)")
-    )
-    server = notifying.start()
+    server = notifying.start_with("at(Journal, 'finish', [1], die, after=True)")
     uid = server.begin()
     server.wait_until_dead()
     receiver.start()
-    server.configuration["PythonScript"] = plain
     server.start()
     assert [body["ID"] for body in receiver.wait_for(1)] == [uid]
 

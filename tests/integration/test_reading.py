@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from . import archive, script
+from . import archive
 from .server import Server, object_uids
-
-
-def with_script(make_server: Callable[..., Server], text: str, **arguments: Any) -> Server:
-    server = make_server(**arguments)
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    return server
 
 
 _STORE = """
@@ -34,9 +27,9 @@ def arriving(server: Server, *files: bytes) -> None:
 
 def test_an_object_that_arrives_while_its_study_is_read_is_in(make_server: Callable[..., Server]) -> None:
     text = _STORE + "for strategy in (Walk, Find): at(strategy, 'instances', [1], arrive)"
-    server = with_script(make_server, text)
+    server = make_server()
     arriving(server, archive.file(1, 1, 1, 9))
-    server.start()
+    server.start_with(text)
     server.store(archive.file(1, 1, 1, 1))
     summary = server.make()
     assert summary["InventoryCompletionStatus"] == "COMPLETE"
@@ -46,9 +39,9 @@ def test_an_object_that_arrives_while_its_study_is_read_is_in(make_server: Calla
 
 def test_a_series_that_arrives_while_its_study_is_read_is_in(make_server: Callable[..., Server]) -> None:
     text = _STORE + "for strategy in (Walk, Find): at(strategy, 'series', [1], arrive)"
-    server = with_script(make_server, text)
+    server = make_server()
     arriving(server, archive.file(1, 1, 2, 1))
-    server.start()
+    server.start_with(text)
     server.store(archive.file(1, 1, 1, 1))
     (study,) = server.studies(server.make())
     assert study.NumberOfStudyRelatedSeries == 2 and len(object_uids([study])) == 2
@@ -60,7 +53,7 @@ def delete(*arguments):
     orthanc.RestApiDelete("/instances/" + open(folder + "/victim").read())
 for strategy in (Walk, Find): at(strategy, 'instances', [1], delete)
 """
-    server = with_script(make_server, text).start()
+    server = make_server().start_with(text)
     victim, _ = server.store(archive.file(1, 1, 1, 1), archive.file(1, 1, 1, 2))
     (server.folder / "victim").write_text(victim)
     summary = server.make()
@@ -70,9 +63,9 @@ for strategy in (Walk, Find): at(strategy, 'instances', [1], delete)
 
 def test_a_study_that_never_rests_is_skipped_by_name(make_server: Callable[..., Server]) -> None:
     text = _STORE + "for strategy in (Walk, Find): at(strategy, 'instances', always, arrive)"
-    server = with_script(make_server, text)
+    server = make_server()
     arriving(server, *(archive.file(1, 1, 1, number) for number in range(10, 13)))
-    server.start()
+    server.start_with(text)
     server.store(archive.file(1, 1, 1, 1))
     (study,) = server.get("/studies")
     summary = server.make()
@@ -89,7 +82,7 @@ def delete(self, study, *arguments):
     orthanc.RestApiDelete("/studies/" + study)
 at(IndexSource, 'read', [2], delete)
 """
-    server = with_script(make_server, text).start()
+    server = make_server().start_with(text)
     server.store(*archive.files(3))
     summary = server.make()
     transaction = server.transaction(summary["TransactionUID"])
@@ -112,7 +105,7 @@ def fail(*arguments):
     raise HostError(14, "the database is broken")
 for kind in {place}: at(kind, '{method}', [2], fail)
 """
-    server = with_script(make_server, text).start()
+    server = make_server().start_with(text)
     server.store(*archive.files(3))
     summary = server.make()
     transaction = server.transaction(summary["TransactionUID"])

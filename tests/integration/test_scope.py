@@ -18,7 +18,7 @@ import requests
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from . import archive, script
+from . import archive
 from .server import INSTALLATIONS, Server
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
@@ -295,8 +295,7 @@ def test_what_only_files_say_can_be_matched_with_them(make_server: Callable[...,
 def test_others_are_served_while_a_preview_counts_and_orthanc_can_stop(make_server: Callable[..., Server]) -> None:
     server = make_server()
     text = "at(IndexSource, 'read', always, lambda *arguments: (open(folder + '/reads', 'a').write('.'), time.sleep(1)))"
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server.start_with(text)
     server.store(*archive.files(20))
     with ThreadPoolExecutor() as pool:
         counting = pool.submit(server.request, "POST", "/inventories/preview")
@@ -315,8 +314,7 @@ def fail(*arguments):
     raise HostError(14, "the database is broken")
 at(Objects, 'record', [2], fail)
 """
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server.start_with(text)
     server.store(*archive.files(3))
     summary = server.make(Scope={"InstanceNumber": "1"})
     (skipped,) = server.transaction(summary["TransactionUID"])["Skipped"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
 
-from . import archive, foreign, script
+from . import archive, foreign
 from .server import Server
 from .test_import import take
 
@@ -65,9 +65,7 @@ def note(*arguments):
 from orthanc_inventory.production.catalogue import Catalogue
 at(Catalogue, 'open', always, note)
 """
-    server = make_server()
-    server.configuration["PythonScript"] = str(script.write(server.folder, text))
-    server.start()
+    server = make_server().start_with(text)
     server.store(*archive.files(2))
     path = f"/inventories/{server.make()['SOPInstanceUID']}/statistics"
     first = server.get(path)

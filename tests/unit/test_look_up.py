@@ -21,10 +21,11 @@ from .inventories import file, opened, study, written
 PATIENCE = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 # Few, so that they meet at all levels; some are the beginning or a part of others.
 UIDS = ["1", "1.2", "1.2.3", "1.2.34", "2.3", "11.2"]
+ANY_UID = strategies.sampled_from(UIDS)
 STUDIES = strategies.builds(
     study,
-    strategies.sampled_from(UIDS),
-    strategies.dictionaries(strategies.sampled_from(UIDS), strategies.lists(strategies.sampled_from(UIDS), max_size=3), max_size=3),
+    ANY_UID,
+    strategies.dictionaries(ANY_UID, strategies.lists(ANY_UID, max_size=3), max_size=3),
     strategies.sampled_from(["20260101", "20260102", "20260103"]),
     strategies.sampled_from(["A", "B"]),
 )

@@ -47,17 +47,19 @@ FRAGMENTS = [
     ITEM_END, SEQUENCE_END, ITEM_END + SEQUENCE_END, ITEM + UNDEFINED, ITEM_END[:4], SEQUENCE_END[:6], SEQUENCE + UNDEFINED,
     b"\x08\0\x18\0UI\x04\x001.2\0", b"\x08\0\x18\0\x04\0\0\x001.2\0", b"CT", bytes(250), bytes(300),
 ]
-VALUES = strategies.lists(strategies.sampled_from(FRAGMENTS) | strategies.binary(min_size=2, max_size=2), max_size=4).map(b"".join)
+FRAGMENT = strategies.sampled_from(FRAGMENTS) | strategies.binary(min_size=2, max_size=2)
+VALUES = strategies.lists(FRAGMENT, max_size=4).map(b"".join)
 
 
 def elements(depth: int) -> strategies.SearchStrategy[Elements]:
-    plain = strategies.tuples(strategies.sampled_from(sorted(PLAIN)), VALUES).map(lambda found: (found[0], PLAIN[found[0]], found[1]))
-    kinds: strategies.SearchStrategy[Any] = plain
+    kinds: strategies.SearchStrategy[Any] = strategies.sampled_from(sorted(PLAIN.items())).flatmap(
+        lambda plain: VALUES.map(lambda value: (*plain, value))
+    )
     if depth:
         item = strategies.tuples(strategies.booleans(), elements(depth - 1))
-        often = strategies.sampled_from([True, True, True, False])
-        sequence = strategies.builds(Items, often, strategies.sampled_from([False] * 5 + [True]), strategies.lists(item, max_size=3))
-        kinds = plain | strategies.tuples(strategies.sampled_from(SEQUENCES), strategies.just("SQ"), sequence)
+        often, seldom = strategies.sampled_from([True] * 3 + [False]), strategies.sampled_from([False] * 5 + [True])
+        sequence = strategies.builds(Items, often, seldom, strategies.lists(item, max_size=3))
+        kinds |= strategies.tuples(strategies.sampled_from(SEQUENCES), strategies.just("SQ"), sequence)
     return strategies.lists(kinds, max_size=5, unique_by=lambda element: element[0]).map(sorted)
 
 
@@ -179,7 +181,8 @@ def test_delimiters_in_values_mean_nothing(explicit: bool, length: int) -> None:
     value = (DELIMITERS * 5000)[:length]
     access = Items(True, False, [(True, [(0x00080409, "UR", value)]), (True, [(0x00080409, "UR", b"")])])
     instance: Elements = [(0x00080018, "UI", b"1.2\0"), (0x0008041A, "SQ", access), (0x00091000, "OB", value)]
-    content: Elements = [(0x00080425, "SQ", Items(True, False, [(True, instance), (True, instance)])), (0x00100020, "LO", b"AB")]
+    instances = Items(True, False, [(True, instance), (True, instance)])
+    content: Elements = [(0x00080425, "SQ", instances), (0x00100020, "LO", b"AB")]
     for ahead in (True, False):
         assert outcome(encoded(content, explicit), explicit, ahead) == expected(content)
 
@@ -223,7 +226,9 @@ LONG = b"\x08\0\x20\0LO\0\x01" + b" " * 256
 TEDIOUS = {
     "unusual at its end": ELEMENT * 50_000 + LONG,
     "often unusual": (ELEMENT + LONG) * 5_000,
-    "sequences that are unusual at their end": (SEQUENCE + UNDEFINED + ITEM + UNDEFINED + ELEMENT * 20 + LONG + DELIMITERS) * 2_000,
+    "sequences that are unusual at their end": (
+        (SEQUENCE + UNDEFINED + ITEM + UNDEFINED + ELEMENT * 20 + LONG + DELIMITERS) * 2_000
+    ),
     "nested sequences that are": (
         (SEQUENCE + UNDEFINED + ITEM + UNDEFINED + ELEMENT * 20) * 50 + LONG + DELIMITERS * 50
     ) * 50,
