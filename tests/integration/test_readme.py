@@ -32,8 +32,9 @@ def test_the_examples_of_the_routes_run(make_server: Callable[..., Server], tmp_
     # Slow enough for a run to be there still when the example cancels it.
     server = make_server(inventory={"ThrottleDelay": 100}).start()
     server.store(*archive.files(10))
-    examples = "\n".join(blocks(section("Routes"), "sh")).replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
-    assert examples.count("curl") == 18
+    examples = "\n".join(blocks(section("Routes") + section("Verifying an archive"), "sh"))
+    examples = examples.replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
+    assert examples.count("curl") == 20
     script = f'curl() {{ command curl --silent --show-error --fail-with-body "$@"; }}\n{examples}'
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120
