@@ -224,7 +224,7 @@ class EncodedDataSet:
 
     def character_set(self, place: Place, inherited: str) -> str:
         """The Specific Character Set in force in an item: its own, or what is in force around it."""
-        return self._checked_character_set(self.find(place, _SPECIFIC_CHARACTER_SET), inherited)
+        return self.own_character_set(self.find(place, _SPECIFIC_CHARACTER_SET), inherited)
 
     def decode(self, place: Place, character_set: str, without: Container[int] = ()) -> dict[str, Any]:
         """All attributes of an item by keyword (by "ggggeeee" where the dictionary has none) but for the tags ``without``."""
@@ -254,7 +254,7 @@ class EncodedDataSet:
             else:
                 target[_keyword(entry[0])] = self.value(entry, character_set)
                 if entry[0] == _SPECIFIC_CHARACTER_SET:
-                    stack[-1] = (walk, target, self._checked_character_set(entry, character_set))
+                    stack[-1] = (walk, target, self.own_character_set(entry, character_set))
         return result
 
     def _check_kind(self, element: Element) -> None:
@@ -264,7 +264,8 @@ class EncodedDataSet:
         if kinds and kind(vr) not in kinds:
             raise self.invalid(start, f"element {tag:08x} cannot have the VR {vr}", "PS3.6 6")
 
-    def _checked_character_set(self, element: Element | None, inherited: str) -> str:
+    def own_character_set(self, element: Element | None, inherited: str) -> str:
+        """What the element Specific Character Set of an item says, or what is in force around it if there is none."""
         if element is None:
             return inherited
         terms = str(self.value(element))

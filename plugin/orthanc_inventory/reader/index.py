@@ -91,7 +91,7 @@ class StudyIndex:
             if record.inventory_uid != instance:
                 instance, number = record.inventory_uid, number + 1
                 self._connection.execute("INSERT INTO instance VALUES (?, ?)", (number, instance))
-            yield (record.uid, record.patient_id, record.moment, number, *record.place)
+            yield (*record.key(), number, *record.place)
 
     def _merged(self, rows: Iterable[_Row], since: int = 0) -> Iterator[MergedStudy]:
         for group in islice(self._grouped(rows), since, None):

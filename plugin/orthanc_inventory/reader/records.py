@@ -21,7 +21,9 @@ from .layouts import Layout, Layouts
 _SERIES, _INSTANCES = 0x00080424, 0x00080425
 _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x00080018, 0x0020000D, 0x0020000E
 _STORED_INSTANCE_BASE_URI, _ITEM_INVENTORY_DATE_TIME, _PATIENT_ID = 0x00080407, 0x00080404, 0x00100020
-_FILE_ACCESS_SEQUENCE = 0x0008041A
+_FILE_ACCESS_SEQUENCE, _SPECIFIC_CHARACTER_SET = 0x0008041A, 0x00080005
+# What ``Study.key`` is made of, ascending.
+_KEY_TAGS = (_SPECIFIC_CHARACTER_SET, _ITEM_INVENTORY_DATE_TIME, _PATIENT_ID, _STUDY_INSTANCE_UID)
 
 # How an instance item begins nearly always: SOP Class UID and SOP Instance UID. One match is much faster than two elements.
 _EXPLICIT_HEAD, _IMPLICIT_HEAD = (
@@ -100,6 +102,11 @@ class _Record:
     def value_fields(self, tags: Sequence[int]) -> tuple[ValueField, ...]:
         """VRs and value fields of these elements, whose tags ascend, in one pass; empty where there is no such element."""
         return _value_fields(self._data_set, self.place, tags)
+
+    @property
+    def inherited_character_set(self) -> str:
+        """The Specific Character Set in force around the item."""
+        return str(self._above.character_set)
 
     def release(self) -> None:
         """Gives back the memory in which the file is mapped; it is read again where it is looked at again."""
@@ -235,15 +242,24 @@ class Study(_Branch):
         """The SOP Instance UID of the inventory instance that holds the record."""
         return str(self._above.inventory_uid)
 
+    def key(self) -> tuple[str, str, int]:
+        """UID, Patient ID and moment, looked for in one go."""
+        data_set, place = self._data_set, self.place
+        found = data_set.pick(place, _KEY_TAGS)
+        element = found.get(_ITEM_INVENTORY_DATE_TIME)
+        try:
+            moment = microseconds(data_set.value(element), self._above.timezone)
+        except (ValueError, TypeError):
+            start = element[2] if element else place[0]
+            raise data_set.invalid(start, "Item Inventory DateTime is no date and time", "PS3.3 C.38.1") from None
+        character_set = data_set.own_character_set(found.get(_SPECIFIC_CHARACTER_SET), self._above.character_set)
+        patient_id = str(data_set.value(found.get(_PATIENT_ID), character_set))
+        return data_set.uid(found.get(self._UID), self._UID, place), patient_id, moment
+
     @property
     def moment(self) -> int:
         """Item Inventory DateTime (0008,0404) as microseconds since 1970 in UTC."""
-        element = self._data_set.find(self.place, _ITEM_INVENTORY_DATE_TIME)
-        try:
-            return microseconds(self._data_set.value(element), self._above.timezone)
-        except (ValueError, TypeError):
-            place = element[2] if element else self.place[0]
-            raise self._data_set.invalid(place, "Item Inventory DateTime is no date and time", "PS3.3 C.38.1") from None
+        return self.key()[2]
 
     @property
     def encoded(self) -> EncodedItem:

@@ -18,7 +18,7 @@ from .attributes import LENGTH, MAC, MAC_ALGORITHM, TRANSFER_SYNTAX, Chosen, Fil
 from .order import IN_MEMORY, in_order
 from .sides import Entry, Study
 
-_REMOVED = 0x00080405
+_SPECIFIC_CHARACTER_SET, _REMOVED = 0x00080005, 0x00080405
 # No item without these bytes holds the element.
 _REMOVED_BYTES = b"\x08\0\x05\x04"
 _FILE_TAGS = tuple(tag_for_keyword(keyword) or 0 for keyword in (LENGTH, TRANSFER_SYNTAX, MAC_ALGORITHM, MAC))  # ascending
@@ -47,8 +47,8 @@ class InventoryRecords:
         self.removed: Counter[str] = Counter()
         self.chosen = chosen
         self.tags = {level: tuple(sorted(row.tag for row in rows)) for level, rows in chosen.rows.items()}
-        # Whether a study is there at all is looked at in the same go.
-        self.tags["STUDY"] = tuple(sorted((*self.tags["STUDY"], _REMOVED)))
+        # Whether a study is there at all, and what its text means, is looked at in the same go.
+        self.tags["STUDY"] = tuple(sorted((*self.tags["STUDY"], _SPECIFIC_CHARACTER_SET, _REMOVED)))
         self._walked = 0
 
     def places(self) -> Iterator[tuple[str, int]]:
@@ -101,7 +101,7 @@ class _Study:
         self.records = records
         fields = records[0].value_fields(parent.tags["STUDY"])
         self.removed = fields[parent.tags["STUDY"].index(_REMOVED)][1].strip(b" \0") == b"Y"
-        self.content = records[0].character_set, fields
+        self.content = records[0].inherited_character_set, fields
 
     @property
     def patient_id(self) -> str:
