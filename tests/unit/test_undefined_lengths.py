@@ -204,9 +204,18 @@ def test_what_lies_behind_the_records_is_known_before_and_after_them() -> None:
             assert (inventory.completion_status, inventory.total_study_records) == ("COMPLETE", 2)
         assert [entry.uid for entry in inventory.studies()] == ["1.5", "1.6"]
         assert (inventory.completion_status, inventory.total_study_records) == ("COMPLETE", 2)
-    broken = opened({"1.2.3": content.replace(b"COMPLETE", b"        ")}, "1.2.3")
-    with pytest.raises(InvalidInventory, match="Completion Status is missing"):
-        list(broken.studies())
+    for broken, problem in (
+        (content.replace(b"COMPLETE", b"        "), "Completion Status is missing"),
+        (content[:-2], "longer than what is around it"),
+    ):
+        inventory = opened({"1.2.3": broken}, "1.2.3")
+        with pytest.raises(InvalidInventory, match=problem):
+            list(inventory.studies())
+
+
+def test_what_lies_behind_records_of_defined_length_is_checked_at_once() -> None:
+    with pytest.raises(InvalidInventory, match="longer than what is around it"):
+        opened({"1.2.3": rich_file()[:-2]}, "1.2.3")
 
 
 @pytest.mark.parametrize("levels", [MAXIMUM_DEPTH, MAXIMUM_DEPTH + 1, 20_000])

@@ -53,7 +53,8 @@ class InventoryFile:
     """Reads ``stream`` from its start and closes it. Messages call it by its path, or ``name`` if it has none.
 
     Raises:
-        InvalidInventory: no inventory, or a broken one. What is wrong in the records or behind them is found when that is read.
+        InvalidInventory: no inventory, or a broken one. What is wrong in the records is found when they are read; if they
+            have no defined length, what is wrong behind them as well.
     """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
@@ -66,9 +67,8 @@ class InventoryFile:
         self._place = file.place
         self._released = 0
         self._elements: dict[int, Element] = {}
-        # What lies behind the records is read when it is asked for: where they end may have to be looked for.
         self._unread = data_set.elements(file.place)
-        self._read_to(_STUDIES)
+        self._read(_STUDIES)
         sop_class, self.uid = self._uid(_SOP_CLASS_UID), self._uid(_SOP_INSTANCE_UID)
         if sop_class != INVENTORY_STORAGE:
             raise data_set.invalid(file.place[0], "the SOP class is not Inventory Storage", "PS3.3 A.88")
@@ -78,6 +78,9 @@ class InventoryFile:
         if self.level not in LEVELS:
             raise data_set.invalid(file.place[0], f"Inventory Level is not {', '.join(LEVELS)}", "PS3.3 C.38.1")
         self._character_set = data_set.character_set(file.place, "")
+        studies = self._elements.get(_STUDIES)
+        if studies is None or studies[3] >= 0:
+            _ = self._behind_records
 
     @property
     def completion_status(self) -> str:
@@ -95,19 +98,20 @@ class InventoryFile:
 
     @cached_property
     def _behind_records(self) -> tuple[str, int, int]:
-        self._read_to(_TOTAL_STUDY_RECORDS)
+        self._read()
         return (
             self._required(_COMPLETION_STATUS, "Inventory Completion Status"),
             self._count(_STUDY_RECORDS, "Number of Study Records in Instance"),
             self._count(_TOTAL_STUDY_RECORDS, "Total Number of Study Records"),
         )
 
-    def _read_to(self, tag: int) -> None:
+    def _read(self, last: int | None = None) -> None:
+        """The elements up to this tag: to read further is to look for the end of the records, or to have walked them."""
         for element in self._unread:
             self._elements[element[0]] = element
             if len(self._elements) > MAXIMUM_ELEMENTS:
                 raise self._data_set.invalid(element[2], "too many elements", "limit of this reader")
-            if element[0] >= tag:
+            if last is not None and element[0] >= last:
                 break
 
     @cached_property
