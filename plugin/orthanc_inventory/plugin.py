@@ -33,6 +33,8 @@ from .production.schedules import Schedules
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import CHECKS, DETAILS, Kind, Transaction
 from .production.verification import Verification
+from .services.dimse.server import Dimse
+from .services.dimse.verification import Echo
 from .services.explorer import EXTENSION
 from .services.metrics import observe, observe_schedules
 from .services.notifications import Notifications
@@ -65,7 +67,7 @@ from .stores.directory import DirectoryStore
 from .stores.orthanc import PSEUDO_PATIENT, OrthancStore
 
 # Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
-_WITHOUT_EFFECT = ("Dimse", "DicomWeb")
+_WITHOUT_EFFECT = ("DicomWeb",)
 
 # The room that a store must have for a run to begin (bytes); each instance is checked again before it is put there.
 _SMALL = 64 * 1024
@@ -95,6 +97,7 @@ class Plugin:
         self._notifications: Notifications | None = None
         self._journal: Journal | None = None
         self._state_directory: StateDirectory | None = None
+        self._dimse: Dimse | None = None
         try:
             self._configuration = read_configuration(host.configuration)
         except InvalidConfiguration as error:
@@ -207,11 +210,12 @@ class Plugin:
         )
         facts = _facts(host, configuration, system, source)
         transactions = TransactionRoutes(runs, journal, catalogue, read_scope, configuration)
+        self._dimse = dimse = Dimse(host, configuration, self._state_directory.folder)
         routes = [
             *transactions.routes(),
             *VerificationRoutes(catalogue, sources, runs, findings, transactions.accept).routes(),
             *previews.routes(),
-            *StatusRoutes(runs, schedules, facts).routes(),
+            *StatusRoutes(runs, schedules, facts, dimse.status).routes(),
             *ScheduleRoutes(schedules).routes(),
             *InventoryRoutes(catalogue).routes(),
             *StudyRoutes(catalogue).routes(),
@@ -228,11 +232,14 @@ class Plugin:
         if notifications is not None:
             notifications.start()
         self._router = Router(routes, configuration["Users"])
+        dimse.start([Echo()])
         host.log(f"version {__version__} is ready; the index is read by {source.name}; {_intentions(host, configuration)}")
 
     def _stop(self) -> None:
         """Waits for the run, as Orthanc's API works only until this returns."""
         self._router = None
+        if self._dimse is not None:
+            self._dimse.stop()
         if self._previews is not None:
             self._previews.stop()
         if self._schedules is not None:
@@ -253,7 +260,7 @@ class Plugin:
             self._state_directory.close()
         self._comparisons = None
         self._previews = self._runs = self._retention = self._changes = self._journal = self._state_directory = None
-        self._schedules = self._notifications = None
+        self._schedules = self._notifications = self._dimse = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:
@@ -334,7 +341,6 @@ def _facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, An
         "StoreIn": configuration["StoreIn"],
         "Level": configuration["Level"],
         "Detail": configuration["Detail"],
-        "Dimse": {"Running": False},
     }
 
 

@@ -51,17 +51,25 @@ def read_file(stream: BinaryIO, name: str) -> DicomFile:
     file = EncodedDataSet(raw, name)
     meta = _meta_information(file)
     sop_class, instance, syntax = _identity(file, meta)
-    if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        inflated = _buffer_of(_inflate(raw, meta[1], name))
-        data_set = EncodedDataSet(inflated, f"{name} (inflated)")
-        place = (0, len(inflated), True)
-    elif syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN):
-        data_set, place = file, (meta[1], len(raw), syntax == EXPLICIT_VR_LITTLE_ENDIAN)
-    else:
-        known = UID(syntax, IGNORE)
-        label = f"{known.name} ({syntax})" if known.name != syntax else syntax
-        raise file.invalid(meta[0], f"transfer syntax {label} is not read", "PS3.5 A")
+    data_set, place = read_data_set(raw, syntax, name, meta[1])
     return DicomFile(data_set, place, syntax, sop_class, instance, raw)
+
+
+def read_data_set(raw: bytes | mmap, syntax: str, name: str, start: int = 0) -> tuple[EncodedDataSet, Place]:
+    """The data set in ``raw`` from ``start`` on, and where its elements lie.
+
+    Raises:
+        InvalidInventory: the transfer syntax is not read, or what is deflated is broken.
+    """
+    if syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        inflated = _buffer_of(_inflate(raw, start, name))
+        return EncodedDataSet(inflated, f"{name} (inflated)"), (0, len(inflated), True)
+    file = EncodedDataSet(raw, name)
+    if syntax in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN):
+        return file, (start, len(raw), syntax == EXPLICIT_VR_LITTLE_ENDIAN)
+    known = UID(syntax, IGNORE)
+    label = f"{known.name} ({syntax})" if known.name != syntax else syntax
+    raise file.invalid(start, f"transfer syntax {label} is not read", "PS3.5 A")
 
 
 def read_meta_information(stream: BinaryIO, name: str) -> tuple[str, ...]:

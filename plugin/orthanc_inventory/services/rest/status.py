@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...host import Answer, Request
@@ -12,12 +13,15 @@ from .router import Route
 
 
 class StatusRoutes:
-    """``facts`` are what does not change while Orthanc runs."""
+    """``facts`` are what does not change while Orthanc runs; ``dimse`` tells of the Application Entity."""
 
-    def __init__(self, runs: Runs, schedules: Schedules, facts: dict[str, Any]) -> None:
+    def __init__(
+        self, runs: Runs, schedules: Schedules, facts: dict[str, Any], dimse: Callable[[], dict[str, Any]]
+    ) -> None:
         self._runs = runs
         self._schedules = schedules
         self._facts = facts
+        self._dimse = dimse
 
     def routes(self) -> list[Route]:
         return [Route("GET", "/inventories/status", self.show, "What the plugin is and does")]
@@ -34,6 +38,7 @@ class StatusRoutes:
                     {"Name": standing.schedule.name, "NextRun": utc_time(standing.next_start)}
                     for standing in self._schedules.standings()
                 ],
+                "Dimse": self._dimse(),
                 "Running": by_state[State.RUNNING],
                 "Pending": by_state[State.PENDING],
                 "Paused": by_state[State.PAUSED],

@@ -1,0 +1,134 @@
+"""PDUs of the DICOM Upper Layer (PS3.8 9.3) over a socket, with an end to all waiting."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from contextlib import suppress
+from struct import pack, unpack
+from typing import NamedTuple
+
+ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
+# The largest P-DATA-TF PDU that is asked for, and the largest PDU of any kind that is read: some peers count its header.
+MAXIMUM_LENGTH = 64 * 1024
+_LARGEST = 2 * MAXIMUM_LENGTH
+# Source and reason of an abort (PS3.8 9.3.8)
+BY_USER = (0, 0)
+UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = (2, 1), (2, 2), (2, 6)
+# How long a peer has to close the connection after the last PDU (seconds), the ARTIM timer of PS3.8 9.1.5.
+_ARTIM = 2.0
+
+
+class AssociationEnded(Exception):
+    """The peer aborted or went away, is too slow or does not speak DICOM, or Orthanc stops; the text says which."""
+
+
+class Pdu(NamedTuple):
+    kind: int
+    content: bytes
+
+    @property
+    def encoded(self) -> bytes:
+        return pack(">BBI", self.kind, 0, len(self.content)) + self.content
+
+
+class Connection:
+    """One thread reads and writes; ``cut`` may be called by any other.
+
+    Attributes:
+        patience: seconds until a PDU that has begun must be there, or is taken by the peer.
+    """
+
+    def __init__(self, peer: socket.socket, patience: float) -> None:
+        self.patience = patience
+        self._socket = peer
+        self._poll = select.poll()
+        self._poll.register(peer, select.POLLIN)
+        # An answer is two small PDUs, the second of which must not wait for the first to be acknowledged.
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def secure(self, context: ssl.SSLContext, server_side: bool) -> None:
+        """Goes on in TLS (PS3.15 B).
+
+        Raises:
+            AssociationEnded
+        """
+        try:
+            self._socket.settimeout(self.patience)
+            secured = context.wrap_socket(self._socket, server_side=server_side, do_handshake_on_connect=False)
+            self._socket = secured
+            secured.do_handshake()
+        except OSError as error:
+            reason = getattr(error, "reason", None) or "the connection broke"
+            raise AssociationEnded(f"TLS failed: {reason}") from None
+
+    def is_readable(self, seconds: float) -> bool:
+        """Whether something comes, or has come, within that time; also the end of the connection."""
+        pending = getattr(self._socket, "pending", None)  # of TLS: what was decrypted already
+        return bool(pending and pending()) or bool(self._poll.poll(seconds * 1000))
+
+    def read(self) -> Pdu:
+        """The next PDU; waits for it.
+
+        Raises:
+            AssociationEnded
+        """
+        deadline = time.monotonic() + self.patience
+        kind, _, length = unpack(">BBI", self._read(6, deadline))
+        if not ASSOCIATE_RQ <= kind <= ABORT:
+            self.abort(UNRECOGNIZED_PDU)
+            raise AssociationEnded("it sent an unknown PDU")
+        if length > _LARGEST:
+            self.abort(INVALID_PARAMETER)
+            raise AssociationEnded("it sent a PDU that is too large")
+        return Pdu(kind, self._read(length, deadline))
+
+    def _read(self, size: int, deadline: float) -> bytes:
+        content = bytearray()
+        while len(content) < size:
+            try:
+                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+                piece = self._socket.recv(size - len(content))
+            except TimeoutError:
+                self.abort(BY_USER)
+                raise AssociationEnded("it sends nothing any more") from None
+            except OSError:
+                raise AssociationEnded("the connection broke") from None
+            if not piece:
+                raise AssociationEnded("it closed the connection")
+            content += piece
+        return bytes(content)
+
+    def write(self, content: bytes) -> None:
+        """Raises: AssociationEnded."""
+        try:
+            self._socket.settimeout(self.patience)
+            self._socket.sendall(content)
+        except TimeoutError:
+            raise AssociationEnded("it takes nothing any more") from None
+        except OSError:
+            raise AssociationEnded("the connection broke") from None
+
+    def abort(self, reason: tuple[int, int]) -> None:
+        """Says why, as far as the peer still listens; the connection is to be closed then."""
+        with suppress(OSError):
+            self._socket.settimeout(_ARTIM)
+            self._socket.sendall(Pdu(ABORT, bytes((0, 0, *reason))).encoded)
+
+    def close(self) -> None:
+        """Lets the peer read what was sent last: closing at once would destroy it."""
+        deadline = time.monotonic() + _ARTIM
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            while (left := deadline - time.monotonic()) > 0:
+                self._socket.settimeout(left)
+                if not self._socket.recv(4096):
+                    break
+        self._socket.close()
+
+    def cut(self) -> None:
+        """Ends all waiting at once."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)

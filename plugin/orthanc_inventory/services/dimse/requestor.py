@@ -1,0 +1,109 @@
+"""Associations that are asked for here, with a modality that Orthanc knows (PS3.8 7.1)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .association import Association, Limits, Peer
+from .connection import ASSOCIATE_AC, ASSOCIATE_RJ, INVALID_PARAMETER, AssociationEnded, Connection
+from .peers import Modality
+from .presentation import read_acceptance, requested
+from .tls import InvalidTls
+
+_REASONS = {
+    (1, 3): "it does not know our AE title",
+    (1, 7): "it has another AE title",
+    (3, 1): "it is congested",
+    (3, 2): "it has too many associations",
+}
+
+
+class CannotAssociate(Exception):
+    """There is no association with the modality; the message says why."""
+
+
+class Requestor:
+    """``tls`` makes the context for modalities that want it; ``limits`` are those of the associations."""
+
+    def __init__(self, ae_title: str, tls: Callable[[], ssl.SSLContext], limits: Limits) -> None:
+        self._ae_title = ae_title
+        self._tls = tls
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._open: set[Association] = set()
+        self._stopped = False
+
+    @contextmanager
+    def association(
+        self, modality: Modality, sop_class: str, extended: bytes = b"", as_scp: bool = False
+    ) -> Iterator[Association]:
+        """An association for one SOP class, which is released at the end; ``as_scp`` as its SCP.
+
+        Raises:
+            CannotAssociate
+            AssociationEnded: it ends before its time.
+        """
+        limits = self._limits._replace(idle=modality.timeout or self._limits.idle)
+        connection = self._connect(modality, limits)
+        try:
+            association = self._negotiate(connection, modality, sop_class, extended, as_scp, limits)
+            with self._lock:
+                if self._stopped:
+                    raise CannotAssociate("Orthanc stops")
+                self._open.add(association)
+            try:
+                yield association
+                association.release()
+            finally:
+                with self._lock:
+                    self._open.discard(association)
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """Ends all associations at once, and begins no other."""
+        with self._lock:
+            self._stopped = True
+            for association in self._open:
+                association.cut()
+
+    def _connect(self, modality: Modality, limits: Limits) -> Connection:
+        try:
+            peer = socket.create_connection((modality.host, modality.port), timeout=limits.idle or None)
+        except OSError as error:
+            raise CannotAssociate(f"no connection to {modality.name}: {error.strerror or 'it does not answer'}") from None
+        connection = Connection(peer, limits.idle or limits.request)
+        if modality.tls:
+            try:
+                connection.secure(self._tls(), server_side=False)
+            except (AssociationEnded, InvalidTls) as error:
+                connection.close()
+                raise CannotAssociate(f"no connection to {modality.name}: {error}") from None
+        return connection
+
+    def _negotiate(
+        self, connection: Connection, modality: Modality, sop_class: str, extended: bytes, as_scp: bool, limits: Limits
+    ) -> Association:
+        ae_title = modality.local_ae_title or self._ae_title
+        try:
+            connection.write(requested(ae_title, modality.ae_title, sop_class, extended, as_scp))
+            answer = connection.read()
+        except AssociationEnded as error:
+            raise CannotAssociate(f"no association with {modality.name}: {error}") from None
+        if answer.kind == ASSOCIATE_RJ:
+            source, reason = answer.content[2:4]
+            text = _REASONS.get((source, reason), f"source {source}, reason {reason}")
+            raise CannotAssociate(f"{modality.name} rejects the association: {text}")
+        try:
+            if answer.kind != ASSOCIATE_AC:
+                raise ValueError
+            negotiated = read_acceptance(answer, sop_class, as_scp)
+        except Exception:  # whatever pynetdicom finds wrong
+            connection.abort(INVALID_PARAMETER)
+            raise CannotAssociate(f"no association with {modality.name}: it does not answer as DICOM says") from None
+        peer = Peer(modality.ae_title, modality.host)
+        return Association(connection, peer, negotiated.contexts, negotiated.maximum, limits, negotiated.extended)
