@@ -23,6 +23,7 @@ from .production.changes import Changes
 from .production.findings import Findings
 from .production.imports import Imports
 from .production.increment import Increment
+from .production.instance_attributes import InstanceAttributes
 from .production.instance_writer import Settings
 from .production.journal import Journal
 from .production.producer import Producer
@@ -30,9 +31,13 @@ from .production.retention import Retention
 from .production.runs import Runs, Work
 from .production.schedule import Schedule
 from .production.schedules import Schedules
+from .production.search import Search
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import CHECKS, DETAILS, Kind, Transaction
 from .production.verification import Verification
+from .services.dimse.inventory_find import InventoryFind
+from .services.dimse.inventory_retrieve import InventoryGet, InventoryMove
+from .services.dimse.inventory_storage import InventoryStorage
 from .services.dimse.server import Dimse
 from .services.dimse.verification import Echo
 from .services.explorer import EXTENSION
@@ -97,6 +102,7 @@ class Plugin:
         self._notifications: Notifications | None = None
         self._journal: Journal | None = None
         self._state_directory: StateDirectory | None = None
+        self._attributes: InstanceAttributes | None = None
         self._dimse: Dimse | None = None
         try:
             self._configuration = read_configuration(host.configuration)
@@ -186,6 +192,7 @@ class Plugin:
                 notifications.wake()
             with suppress(sqlite3.Error):  # the next run tries again
                 changes.forget(catalogue.marks())
+                search.forget_deleted()
 
         keep = {schedule["Name"]: schedule["Keep"] for schedule in configuration["Schedules"] if schedule["Keep"]}
         limits = configuration["Retention"]
@@ -210,6 +217,10 @@ class Plugin:
         )
         facts = _facts(host, configuration, system, source)
         transactions = TransactionRoutes(runs, journal, catalogue, read_scope, configuration)
+        imports = Imports(journal, directory, "Directory")
+        self._attributes = InstanceAttributes(self._state_directory.attributes)
+        search = Search(catalogue, self._attributes)
+        search.forget_deleted()
         self._dimse = dimse = Dimse(host, configuration, self._state_directory.folder)
         routes = [
             *transactions.routes(),
@@ -221,7 +232,7 @@ class Plugin:
             *StudyRoutes(catalogue).routes(),
             *ExportRoutes(catalogue, self._state_directory.exports).routes(),
             *comparisons.routes(),
-            *ImportRoutes(Imports(journal, directory, "Directory"), configuration["MaximumImportSize"]).routes(),
+            *ImportRoutes(imports, configuration["MaximumImportSize"]).routes(),
             *AppRoutes().routes(),
         ]
         routes += OpenApiRoutes(routes).routes()
@@ -232,7 +243,15 @@ class Plugin:
         if notifications is not None:
             notifications.start()
         self._router = Router(routes, configuration["Users"])
-        dimse.start([Echo()])
+        dimse.start(
+            [
+                Echo(),
+                InventoryStorage(imports, catalogue, self._state_directory.folder),
+                InventoryFind(search),
+                InventoryMove(catalogue, dimse.peers, dimse.requestor),
+                InventoryGet(catalogue),
+            ]
+        )
         host.log(f"version {__version__} is ready; the index is read by {source.name}; {_intentions(host, configuration)}")
 
     def _stop(self) -> None:
@@ -254,13 +273,15 @@ class Plugin:
             self._retention.stop()
         if self._changes is not None:
             self._changes.stop()
+        if self._attributes is not None:
+            self._attributes.close()
         if self._journal is not None:
             self._journal.close()
         if self._state_directory is not None:
             self._state_directory.close()
         self._comparisons = None
         self._previews = self._runs = self._retention = self._changes = self._journal = self._state_directory = None
-        self._schedules = self._notifications = self._dimse = None
+        self._schedules = self._notifications = self._dimse = self._attributes = None
 
 
 def _state_directory(host: Host, configured: str) -> Path:

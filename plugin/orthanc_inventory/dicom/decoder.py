@@ -48,6 +48,8 @@ class InvalidInventory(ValueError):
 
     def __init__(self, file: str, offset: int, problem: str, clause: str) -> None:
         super().__init__(f"{file}, byte {offset}: {problem} ({clause})")
+        self.problem = problem
+        self.clause = clause
 
 
 # Where the elements of an item lie: start and end, and whether there are VRs.

@@ -109,14 +109,14 @@ class Inventory:
         return b"".join([file_header(uids.INVENTORY_STORAGE, self.uid), *data_set])
 
 
-def file_header(sop_class: str, uid: str) -> bytes:
+def file_header(sop_class: str, uid: str, transfer_syntax: str = uids.EXPLICIT_VR_LITTLE_ENDIAN) -> bytes:
     """Preamble and File Meta Information (PS3.10 7.1)."""
     meta = element_header(0x00020001, "OB", 2) + b"\0\1"
     meta += encode_attributes(
         {
             "MediaStorageSOPClassUID": sop_class,
             "MediaStorageSOPInstanceUID": uid,
-            "TransferSyntaxUID": uids.EXPLICIT_VR_LITTLE_ENDIAN,
+            "TransferSyntaxUID": transfer_syntax,
             "ImplementationClassUID": uids.IMPLEMENTATION_CLASS,
             "ImplementationVersionName": uids.IMPLEMENTATION_VERSION_NAME,
         }

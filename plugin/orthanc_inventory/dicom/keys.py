@@ -173,12 +173,20 @@ def _allowed(above: tuple[str, ...]) -> str:
 
 
 def parse_key(path: tuple[str, ...], text: Any) -> Key:
-    """One key from its value as it is written.
+    """One key of a scope from its value as it is written.
 
     Raises:
         UnmatchableKey, InvalidScope
     """
-    row = find_row(path)
+    return parse_value(path, find_row(path), text)
+
+
+def parse_value(path: tuple[str, ...], row: Attribute, text: Any) -> Key:
+    """One key of an attribute of any table from its value as it is written.
+
+    Raises:
+        InvalidScope
+    """
 
     def refuse(reason: str) -> InvalidScope:
         return InvalidScope(f"{name(path)} {reason}")

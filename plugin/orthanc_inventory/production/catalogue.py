@@ -10,6 +10,8 @@ from ..stores import InstanceGone, Run, Store
 from .journal import Journal, KeptInstance, KeptInventory
 
 
+# How many instances are looked at together.
+_PAGE = 5000
 # What an inventory's document holds for its own sake.
 _HIDDEN = frozenset({"Run", "Mark", "Withdrawn"})
 
@@ -63,6 +65,37 @@ class Catalogue:
         if document.get("Origin"):
             document.update(_counts(self.tree(inventory)))
         return {"SOPInstanceUID": inventory.uid, "Origin": None, "Schedule": None, **document}
+
+    def instances(self) -> Iterator[Member]:
+        """Each instance of the finished inventories, roots or not, that is still here; the oldest first."""
+        for rows in self._pages():
+            inventories: dict[str, KeptInventory | None] = {}
+            members = []
+            for uid, instance in rows:
+                if uid not in inventories:
+                    inventories[uid] = self._journal.inventory(uid)
+                members.append(Member(instance.uid, inventories[uid], instance))
+            yield from self.present(members)
+
+    def digests(self) -> Iterator[str]:
+        """The SHA-256 of each instance of the finished inventories."""
+        return (instance.sha256 for rows in self._pages() for _, instance in rows)
+
+    def _pages(self) -> Iterator[list[tuple[str, KeptInstance]]]:
+        last = 0
+        while rows := self._journal.kept_instances(last, _PAGE):
+            last = rows[-1][0]
+            yield [(uid, instance) for _, uid, instance in rows]
+
+    def instance(self, uid: str) -> Member | None:
+        """One of them, which may have gone: ``open`` will tell."""
+        found = self._journal.inventory_of(uid)
+        return Member(uid, *found) if found else None
+
+    def present(self, members: list[Member]) -> list[Member]:
+        """Those of them that are still here."""
+        missing = set(self._missing(members))
+        return [member for member in members if member.uid not in missing]
 
     def tree(self, inventory: KeptInventory) -> list[Member]:
         """The root and all that it incorporates, directly or not; the root is the first."""

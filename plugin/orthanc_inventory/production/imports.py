@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple
 
 from ..dicom.uids import new_uid
 from ..reader.examined import Examined, examine
 from ..stores import Run, StoreError
-from ..stores.directory import DirectoryStore
+from ..stores.directory import DirectoryStore, chunks_of
 from .journal import Journal, KeptInstance, KeptInventory
 from .transaction import utc_now
+
+
+# The ways by which inventories come in, as their Origin tells.
+IMPORT, C_STORE = "Import", "C-STORE"
 
 
 class UidTaken(Exception):
@@ -35,35 +40,44 @@ class Imports:
         self._name = name
         self._lock = threading.Lock()
 
-    def take(self, file: bytes, requestor: str) -> KeptInventory:
+    def take(self, open_file: Callable[[], BinaryIO], requestor: str, origin: str = IMPORT) -> KeptInventory:
         """Keeps a PS3.10 file; from then on it is listed like an inventory that was made here.
+
+        Args:
+            open_file: gives the file each time from its start.
+            requestor: the user or AE title that brought it.
+            origin: the way by which it came.
 
         Raises:
             InvalidInventory: it is none, or is damaged.
             NotFitting, UidTaken, StoreError
         """
-        examined = examine(file)
+        examined = examine(open_file)
+        digest, size = hashlib.sha256(), 0
+        for chunk in chunks_of(open_file()):
+            digest.update(chunk)
+            size += len(chunk)
+        file = _File(open_file, size, digest.hexdigest())
         # Of two that come at the same time, one must see the other.
         with self._lock:
-            return self._keep(file, examined, requestor)
+            return self._keep(file, examined, requestor, origin)
 
-    def _keep(self, file: bytes, examined: Examined, requestor: str) -> KeptInventory:
+    def _keep(self, file: "_File", examined: Examined, requestor: str, origin: str) -> KeptInventory:
         self._check_fit(examined)
         run = Run(new_uid())
         instance = KeptInstance(
-            examined.uid, 1, self._name, "", len(file), hashlib.sha256(file).hexdigest(), examined.studies, examined.total,
-            examined.children,
+            examined.uid, 1, self._name, "", file.size, file.sha256, examined.studies, examined.total, examined.children,
         )
         # A crash between these steps leaves instances without an inventory, which go at the next start.
         if not self._journal.reserve(run.study_uid, instance):
             raise UidTaken
         try:
-            self._store.write(run, examined.uid, file)
+            self._store.write(run, examined.uid, chunks_of(file.open()))
         except StoreError:
             self._store.keep_only(run, ())
             self._journal.forget_instances(run.study_uid)
             raise
-        inventory = KeptInventory(examined.uid, run.study_uid, _document(examined, run, requestor))
+        inventory = KeptInventory(examined.uid, run.study_uid, _document(examined, run, requestor, origin))
         self._journal.add_inventory(inventory, examined.incorporated)
         return inventory
 
@@ -78,7 +92,13 @@ class Imports:
                 raise NotFitting(f"InventoryLevel is not that of {uid}, which belongs to the same tree")
 
 
-def _document(examined: Examined, run: Run, requestor: str) -> dict[str, Any]:
+class _File(NamedTuple):
+    open: Callable[[], BinaryIO]
+    size: int
+    sha256: str
+
+
+def _document(examined: Examined, run: Run, requestor: str, origin: str) -> dict[str, Any]:
     """As for an inventory that was made here; the numbers of records are those of this one instance."""
     attributes = examined.attributes
     return {
@@ -104,7 +124,7 @@ def _document(examined: Examined, run: Run, requestor: str) -> dict[str, Any]:
         "Incorporates": examined.children,
         "Expiration": None,
         "CreationTime": utc_now(),
-        "Origin": "Import",
+        "Origin": origin,
         "Requestor": requestor,
         "Run": run._asdict(),
     }

@@ -331,6 +331,15 @@ class Journal:
         inventory = self.inventory(rows[0][0])
         return (inventory, KeptInstance(**json.loads(rows[0][1]))) if inventory else None
 
+    def kept_instances(self, after: int, count: int) -> list[tuple[int, str, KeptInstance]]:
+        """The instances of finished inventories behind a place: the place of each, and the inventory that it belongs to."""
+        rows = self._read(
+            "SELECT instances.rowid, inventories.uid, instances.document FROM instances JOIN inventories USING (study_uid)"
+            " WHERE instances.rowid > ? ORDER BY instances.rowid LIMIT ?",
+            after, count,
+        )
+        return [(place, uid, KeptInstance(**json.loads(document))) for place, uid, document in rows]
+
     def statistics(self, inventory: KeptInventory) -> dict[str, Any] | None:
         rows = self._read("SELECT document FROM statistics WHERE uid = ?", inventory.uid)
         return json.loads(rows[0][0]) if rows else None

@@ -23,6 +23,7 @@ class StateDirectory:
         self.folder = folder
         self.journal = folder / "journal.db"
         self.changes = folder / "changes.db"
+        self.attributes = folder / "attributes.db"
         self.instances = folder / "instances"
         # Files on their way out. What a crash left of them goes at the next start.
         self.exports = folder / "exports"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple
 
 from ..dicom.values import FITTING
 from .inventory import Inventory
@@ -30,14 +30,14 @@ class Examined(NamedTuple):
     incorporated: list[str]
 
 
-def examine(content: bytes) -> Examined:
-    """Reads a PS3.10 file to its end.
+def examine(open_file: Callable[[], BinaryIO]) -> Examined:
+    """Reads a PS3.10 file, which ``open_file`` opens more than once, to its end.
 
     Raises:
         InvalidInventory: it is no inventory, is damaged or too deep, or lacks what the standard demands (Type 1).
     """
-    file = InventoryFile(BytesIO(content), "the file")
-    inventory = Inventory(file.uid, lambda uid: BytesIO(content))
+    file = InventoryFile(open_file(), "the file")
+    inventory = Inventory(file.uid, lambda uid: open_file())
     attributes = {keyword: str(value) for keyword, value in file.attributes.items() if not isinstance(value, list)}
     for keyword in ("ContentDate", "ContentTime"):
         if not attributes.get(keyword):

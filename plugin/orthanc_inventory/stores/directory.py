@@ -23,10 +23,10 @@ class DirectoryStore:
         """Nothing to ask beforehand: a full disk is told by the write, and harms nothing."""
 
     def put(self, run: Run, inventory: Inventory, file: bytes, number: int) -> str:
-        self.write(run, inventory.uid, file)
+        self.write(run, inventory.uid, (file,))
         return ""
 
-    def write(self, run: Run, uid: str, file: bytes) -> None:
+    def write(self, run: Run, uid: str, chunks: Iterable[bytes]) -> None:
         """Keeps a file as it is, whoever made it. Raises: StoreError."""
         path = self._path(run, uid)
         unfinished = path.with_suffix(".part")
@@ -34,7 +34,7 @@ class DirectoryStore:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(descriptor, "wb") as stream:
-                stream.write(file)
+                stream.writelines(chunks)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.rename(unfinished, path)
@@ -44,7 +44,7 @@ class DirectoryStore:
             raise StoreError(f"an inventory cannot be written below Inventory.StateDirectory: {error.strerror}") from None
 
     def read(self, run: Run, uid: str) -> Iterator[bytes | memoryview]:
-        return _chunks(self.open(run, uid))
+        return chunks_of(self.open(run, uid))
 
     def open(self, run: Run, uid: str) -> BinaryIO:
         try:
@@ -71,7 +71,8 @@ class DirectoryStore:
         return self._folder / run.study_uid / f"{uid}.dcm"
 
 
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+def chunks_of(stream: BinaryIO) -> Iterator[bytes]:
+    """A file in pieces; it is closed at its end."""
     with stream:
         while chunk := stream.read(_CHUNK):
             yield chunk

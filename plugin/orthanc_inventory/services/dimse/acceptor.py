@@ -140,7 +140,7 @@ class Acceptor:
         finally:
             close(message.data)
             sop_class = UID(association.contexts[message.context].sop_class).name
-            found = f", {pending} pending before" if pending else ""
+            found = f" after {pending} pending responses" if pending else ""
             self._log(f"DICOM: {OPERATIONS[operation]} of {sop_class} by {association.peer}: {status:04X}H{found}")
 
     def _responses(

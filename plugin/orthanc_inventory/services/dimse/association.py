@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from struct import pack, unpack_from
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -181,14 +182,12 @@ class Association:
                 raise self._abort(BY_USER, "it does not answer")
 
     def release(self) -> None:
-        """Ends an association that was asked for here."""
-        self.flush()
-        self._connection.write(Pdu(RELEASE_RQ, bytes(4)).encoded)
-        try:
+        """Ends an association that was asked for here; that the peer is gone already does no harm."""
+        with suppress(AssociationEnded):
+            self.flush()
+            self._connection.write(Pdu(RELEASE_RQ, bytes(4)).encoded)
             while self._connection.read().kind not in (RELEASE_RP, ABORT):
                 pass
-        except AssociationEnded:
-            pass
 
     # Messages
 

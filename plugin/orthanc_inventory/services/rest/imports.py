@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from ...dicom.decoder import InvalidInventory
 from ...host import Answer, Request, RestError
 from ...production.imports import Imports, NotFitting, UidTaken
@@ -24,7 +26,7 @@ class ImportRoutes:
         if len(request.body) > self._largest * 1024 * 1024:
             raise RestError(413, f"the file is larger than {self._largest} MB, which is Inventory.MaximumImportSize")
         try:
-            inventory = self._imports.take(request.body, user_of(request))
+            inventory = self._imports.take(lambda: BytesIO(request.body), user_of(request))
         except (InvalidInventory, NotFitting) as error:
             raise RestError(400, str(error)) from None
         except UidTaken:

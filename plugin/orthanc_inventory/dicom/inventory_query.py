@@ -1,0 +1,140 @@
+"""Queries over the top-level attributes of inventories (PS3.4 JJ.2): which can be asked for, and which inventory matches.
+
+Own choice, as the table of keys is: all attributes of the Equipment and Inventory IEs but the study records, each for
+matching and for return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from .attributes import INSTANCE, SERIES, STUDY
+from .keys import InvalidScope, Key, parse_value
+from .macros import STORED_FILE_ACCESS, Attribute, row
+from .matching import Conditions, Test, tests
+from .records import Attributes
+
+_END_POINTS = (row("RetrieveAETitle", "3"), row("RetrieveURL", "3"), row("StoredInstanceBaseURI", "3"))
+_REFERENCE = (
+    row("ReferencedSOPClassUID", "1"),
+    row("ReferencedSOPInstanceUID", "1"),
+    row("InventoryAccessEndPointsSequence", "3", _END_POINTS),
+    *STORED_FILE_ACCESS,
+)
+# Any attribute that records have can be a key of a scope.
+_SCOPE_KEYS = tuple({entry.keyword: entry for entry in (*STUDY, *SERIES, *INSTANCE)}.values())
+_SCOPE = (
+    row("SpecificCharacterSet", "1C"),
+    row("QueryRetrieveLevel", "1C"),
+    row("TimezoneOffsetFromUTC", "1C"),
+    row("ExtendedMatchingMechanisms", "1C"),
+    row("RangeMatchingSequence", "1C", _SCOPE_KEYS),
+    row("ListOfUIDMatchingSequence", "1C", _SCOPE_KEYS),
+    row("EmptyValueMatchingSequence", "1C", _SCOPE_KEYS),
+    row("GeneralMatchingSequence", "1C", _SCOPE_KEYS),
+)
+INVENTORY: Mapping[str, Attribute] = {
+    entry.keyword: entry
+    for entry in (
+        row("SpecificCharacterSet", "1C"),
+        row("InstanceCreationDate", "3"),
+        row("InstanceCreationTime", "3"),
+        row("InstanceCreatorUID", "3"),
+        row("SOPClassUID", "1"),
+        row("SOPInstanceUID", "1"),
+        row("ContentDate", "1"),
+        row("ContentTime", "1"),
+        row("Manufacturer", "2"),
+        row("InstitutionName", "3"),
+        row("InstitutionAddress", "3"),
+        row("TimezoneOffsetFromUTC", "3"),
+        row("StationName", "3"),
+        row("InstitutionalDepartmentName", "3"),
+        row("ManufacturerModelName", "3"),
+        row("ScopeOfInventorySequence", "2", _SCOPE),
+        row("InventoryPurpose", "2"),
+        row("InventoryInstanceDescription", "3"),
+        row("InventoryLevel", "1"),
+        row("InventoryAccessEndPointsSequence", "3", _END_POINTS),
+        row("StudyAccessEndPointsSequence", "3", _END_POINTS),
+        row("IncorporatedInventoryInstanceSequence", "2", _REFERENCE),
+        row("InventoryCompletionStatus", "1"),
+        row("NumberOfStudyRecordsInInstance", "1"),
+        row("TotalNumberOfStudyRecords", "1"),
+        row("TransactionUID", "1C"),
+        row("DeviceSerialNumber", "3"),
+        row("SoftwareVersions", "3"),
+    )
+}
+# As they can be large, they are not kept at hand.
+INCORPORATED = "IncorporatedInventoryInstanceSequence"
+# They tell how the query is written.
+_NEVER_MATCHED = ("SpecificCharacterSet", "TimezoneOffsetFromUTC")
+_CONDITIONS = Conditions(fuzzy=False, combined=False, zone=0, adjusted_to=None)
+
+
+class InvalidQuery(ValueError):
+    """One line that names the key and what is allowed, without the value."""
+
+
+class InventoryQuery:
+    """``written`` has values by keyword, as ``decoder`` reads them: text, numbers, and lists of the items of sequences.
+
+    Attributes:
+        wanted: the keywords of the attributes that are asked for, in the order of their tags.
+        unsupported: whether there are keys that no inventory has; they are not looked at.
+
+    Raises:
+        InvalidQuery
+    """
+
+    def __init__(self, written: Mapping[str, Any]) -> None:
+        if "QueryRetrieveLevel" in written:
+            raise InvalidQuery("QueryRetrieveLevel must not be there: inventories have a single level")
+        self.wanted = sorted((keyword for keyword in written if keyword in INVENTORY), key=lambda keyword: INVENTORY[keyword].tag)
+        self.unsupported = len(self.wanted) < len(written)
+        self._keys: list[Key] = []
+        for keyword in self.wanted:
+            if keyword not in _NEVER_MATCHED:
+                self._keys += _keys((keyword,), INVENTORY[keyword], written[keyword])
+
+    @property
+    def needs_references(self) -> bool:
+        """Whether ``INCORPORATED`` is asked for or looked at."""
+        return INCORPORATED in self.wanted
+
+    @property
+    def uids(self) -> tuple[str, ...] | None:
+        """The SOP Instance UIDs of which one must match; None for any."""
+        return next((key.values for key in self._keys if key.path == ("SOPInstanceUID",) and key.values), None)
+
+    @cached_property
+    def _tests(self) -> list[Test]:
+        return [test for _, test in tests(self._keys, INVENTORY, _CONDITIONS)]
+
+    def matches(self, attributes: Attributes) -> bool:
+        return all(test(attributes) for test in self._tests)
+
+
+def _keys(path: tuple[str, ...], attribute: Attribute, value: Any) -> Iterator[Key]:
+    """Those of a value, or below a sequence; none for universal matching."""
+    if isinstance(value, list):
+        if len(value) > 1:
+            raise InvalidQuery(f"{'.'.join(path)} must have at most one item (PS3.4 C.2.2.2.6)")
+        rows = {entry.keyword: entry for entry in attribute.items}
+        for keyword, below in _items(value):
+            if keyword not in rows:
+                raise InvalidQuery(f"{'.'.join((*path, keyword))} cannot be matched")
+            yield from _keys((*path, keyword), rows[keyword], below)
+    elif str(value).strip(" "):
+        try:
+            yield parse_value(path, attribute, str(value))
+        except InvalidScope as error:
+            raise InvalidQuery(str(error).removeprefix("Scope.")) from None
+
+
+def _items(items: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for item in items:
+        yield from item.items()

@@ -1,0 +1,117 @@
+"""A peer made with pynetdicom: it asks for what inventories can be asked for, and takes what is sent to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE, build_role, evt
+from pynetdicom.association import Association
+
+from tests.integration.server import Server, free_port
+
+STORAGE, FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.1.201.{number}" for number in (1, 2, 3, 4))
+VERIFICATION = "1.2.840.10008.1.1"
+SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
+
+
+def start(
+    make_server: Callable[..., Server], dimse: dict[str, Any] | None = None, inventory: dict[str, Any] | None = None,
+    **configuration: Any,
+) -> tuple[Server, int]:
+    """An Orthanc whose Application Entity listens and allows everything to everyone, and its port."""
+    port = free_port()
+    allowed = {f"DicomAlwaysAllow{operation}": True for operation in ("Find", "Get", "Move")}
+    section = {**(inventory or {}), "Dimse": {"Enable": True, "Port": port, **(dimse or {})}}
+    return make_server(configuration={**allowed, **configuration}, inventory=section).start(), port
+
+
+def keys(**values: Any) -> Dataset:
+    data = Dataset()
+    for keyword, value in values.items():
+        setattr(data, keyword, value)
+    return data
+
+
+@contextmanager
+def association(
+    port: int, *sop_classes: str, ae_title: str = "PEER", called: str = "INVENTORY", syntaxes: Sequence[str] = (),
+    received: dict[str, bytes] | None = None, **arguments: Any,
+) -> Iterator[Association]:
+    """An association for these classes; what comes by C-STORE goes to ``received`` by UID, as PS3.10 files."""
+    ae = AE(ae_title)
+    for sop_class in sop_classes:
+        ae.add_requested_context(sop_class, list(syntaxes or SYNTAXES))
+    handlers: list[Any] = []
+    roles = []
+    if received is not None:
+        ae.add_requested_context(STORAGE, list(syntaxes or SYNTAXES))
+        roles = [build_role(STORAGE, scp_role=True)]
+        handlers = [(evt.EVT_C_STORE, _keep, [received])]
+    made = ae.associate("127.0.0.1", port, ae_title=called, ext_neg=roles, evt_handlers=handlers, **arguments)  # type: ignore[arg-type]
+    try:
+        yield made
+    finally:
+        if made.is_established:
+            made.release()
+        made.join(10)
+
+
+def _keep(event: evt.Event, received: dict[str, bytes]) -> int:
+    received[event.request.AffectedSOPInstanceUID] = event.encoded_dataset()
+    return 0
+
+
+def find(port: int, *, sop_class: str = FIND, syntaxes: Sequence[str] = (), **values: Any) -> tuple[list[Dataset], int]:
+    """The answers to a query, and the final status."""
+    with association(port, sop_class, syntaxes=syntaxes) as made:
+        assert made.is_established
+        answers, statuses = [], []
+        for status, answer in made.send_c_find(keys(**values), sop_class):
+            statuses.append(status.Status)
+            if answer is not None:
+                answers.append(answer)
+    return answers, statuses[-1]
+
+
+def get(port: int, *uids: str, syntaxes: Sequence[str] = ()) -> tuple[dict[str, bytes], list[Dataset]]:
+    """The files that come by C-GET, and the responses."""
+    received: dict[str, bytes] = {}
+    with association(port, GET, received=received, syntaxes=syntaxes) as made:
+        responses = [status for status, _ in made.send_c_get(keys(SOPInstanceUID=list(uids)), GET)]
+    return received, responses
+
+
+@contextmanager
+def storage(ae_title: str = "STORE", syntaxes: Sequence[str] = (), status: int = 0) -> Iterator[tuple[int, dict[str, bytes]]]:
+    """A Storage SCP for inventories: its port, and what it got."""
+    received: dict[str, bytes] = {}
+
+    def keep(event: evt.Event) -> int:
+        _keep(event, received)
+        return status
+
+    ae = AE(ae_title)
+    ae.add_supported_context(STORAGE, list(syntaxes or SYNTAXES))
+    port = free_port()
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
+    assert server is not None
+    try:
+        yield port, received
+    finally:
+        server.shutdown()
+
+
+def read(file: bytes) -> Dataset:
+    return pydicom.dcmread(BytesIO(file))
+
+
+def data_set(file: bytes) -> Dataset:
+    """What a file says, without its File Meta Information."""
+    data = read(file)
+    return Dataset({element.tag: element for element in data})
