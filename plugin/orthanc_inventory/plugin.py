@@ -337,8 +337,9 @@ def _settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Se
     }
     if station := legal_value("SH", system.get("Name", "")):
         attributes["StationName"] = station
-    if base:
-        attributes["InventoryAccessEndPointsSequence"] = [base]
+    retrieval = {"RetrieveAETitle": configuration["Dimse"]["AeTitle"]} if configuration["Dimse"]["Enable"] else {}
+    if base or retrieval:
+        attributes["InventoryAccessEndPointsSequence"] = [{**retrieval, **base}]
     return Settings(
         store=configuration["StoreIn"],
         records_per_instance=configuration["MaxRecordsPerInstance"],

@@ -46,7 +46,7 @@ def association(
     """An association for these classes; what comes by C-STORE goes to ``received`` by UID, as PS3.10 files."""
     ae = AE(ae_title)
     for sop_class in sop_classes:
-        ae.add_requested_context(sop_class, list(syntaxes or SYNTAXES))
+        ae.add_requested_context(sop_class, list(SYNTAXES if sop_class == VERIFICATION else syntaxes or SYNTAXES))
     handlers: list[Any] = []
     roles = []
     if received is not None:
@@ -59,7 +59,8 @@ def association(
     finally:
         if made.is_established:
             made.release()
-        made.join(10)
+        if made.is_alive():
+            made.join(10)
 
 
 def _keep(event: evt.Event, received: dict[str, bytes]) -> int:

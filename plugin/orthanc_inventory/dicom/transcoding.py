@@ -6,6 +6,7 @@ Values stay as they are. Sequences and items get undefined lengths, as their len
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterator
 from struct import pack
@@ -30,6 +31,18 @@ def encoded_data_set(file: DicomFile, transfer_syntax: str) -> Iterator[bytes]:
         InvalidInventory: from the iterator, where the file is broken.
     """
     return transcoded(file.data_set, file.place, transfer_syntax)
+
+
+def digest(file: DicomFile) -> str:
+    """SHA-256 of what a data set says: the same in each transfer syntax, and however the lengths are written.
+
+    Raises:
+        InvalidInventory
+    """
+    found = hashlib.sha256()
+    for piece in _walk(file.data_set, file.place, explicit=False):
+        found.update(piece)
+    return found.hexdigest()
 
 
 def transcoded(data_set: EncodedDataSet, place: Place, transfer_syntax: str) -> Iterator[bytes]:

@@ -99,7 +99,7 @@ class Acceptor:
         if rejection is None and not self._places.take(association):
             rejection = presentation.LOCAL_LIMIT_EXCEEDED
         if rejection is not None:
-            connection.write(rejection.encoded)
+            connection.write_last(rejection.encoded)
             self._log(f"DICOM: association of {peer} is rejected: {rejection.text}")
             return
         try:

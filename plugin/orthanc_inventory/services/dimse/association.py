@@ -136,7 +136,6 @@ class Association:
                 idle_since = time.monotonic()
             elif self._limits.idle and time.monotonic() > idle_since + self._limits.idle:
                 raise self._abort(BY_USER, "it asks for nothing any more")
-        # A late C-CANCEL means nothing; one may also have come together with its request.
         self._canceled &= {request.command.get("MessageID", 0) for request in self._requests}
         self._deadline = time.monotonic() + self._limits.request
         return self._requests.popleft()
@@ -253,7 +252,8 @@ class Association:
                 raise self.violation(str(error)) from None
             return True
         if pdu.kind == RELEASE_RQ:
-            self._connection.write(Pdu(RELEASE_RP, bytes(4)).encoded)
+            self.flush()
+            self._connection.write_last(Pdu(RELEASE_RP, bytes(4)).encoded)
             return False
         if pdu.kind == ABORT:
             raise AssociationEnded("it aborted the association")
@@ -318,6 +318,8 @@ class Association:
         elif field & RESPONSE:
             self._responses.append(message)
         else:
+            # A C-CANCEL that came before was for an earlier request with this ID, and came too late.
+            self._canceled.discard(message.command.get("MessageID", 0))
             self._requests.append(message)
         if len(self._requests) + len(self._responses) + len(self._canceled) > _MOST_WAITING:
             raise InvalidMessage("more messages came than were asked for")

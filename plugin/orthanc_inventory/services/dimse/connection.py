@@ -44,6 +44,7 @@ class Connection:
     def __init__(self, peer: socket.socket, patience: float) -> None:
         self.patience = patience
         self._socket = peer
+        self._has_ended = False
         self._poll = select.poll()
         self._poll.register(peer, select.POLLIN)
         # An answer is two small PDUs, the second of which must not wait for the first to be acknowledged.
@@ -111,18 +112,22 @@ class Connection:
         except OSError:
             raise AssociationEnded("the connection broke") from None
 
-    def abort(self, reason: tuple[int, int]) -> None:
-        """Says why, as far as the peer still listens; the connection is to be closed then."""
+    def write_last(self, pdu: bytes) -> None:
+        """Sends the PDU upon which the peer closes the connection; if it does not listen any more, that is no matter."""
+        self._has_ended = True
         with suppress(OSError):
             self._socket.settimeout(_ARTIM)
-            self._socket.sendall(Pdu(ABORT, bytes((0, 0, *reason))).encoded)
+            self._socket.sendall(pdu)
+
+    def abort(self, reason: tuple[int, int]) -> None:
+        """Says why; the connection is to be closed then."""
+        self.write_last(Pdu(ABORT, bytes((0, 0, *reason))).encoded)
 
     def close(self) -> None:
-        """Lets the peer read what was sent last: closing at once would destroy it."""
+        """Lets the peer close first if it is its turn (PS3.8 9.2.3, state 13): it has to read what was sent last."""
         deadline = time.monotonic() + _ARTIM
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-            while (left := deadline - time.monotonic()) > 0:
+            while self._has_ended and (left := deadline - time.monotonic()) > 0:
                 self._socket.settimeout(left)
                 if not self._socket.recv(4096):
                     break

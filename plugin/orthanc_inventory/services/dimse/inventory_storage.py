@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,8 +11,8 @@ from typing import BinaryIO
 from ...dicom.decoder import InvalidInventory
 from ...dicom.file_format import read_file
 from ...dicom.inventory import file_header
-from ...dicom.transcoding import encoded_data_set
-from ...dicom.uids import IMPLICIT_VR_LITTLE_ENDIAN, INVENTORY_STORAGE
+from ...dicom.transcoding import digest
+from ...dicom.uids import INVENTORY_STORAGE
 from ...dicom.values import is_uid
 from ...production.catalogue import Catalogue
 from ...production.imports import C_STORE as ORIGIN
@@ -91,10 +90,5 @@ def _opener(file: BinaryIO) -> Callable[[], BinaryIO]:
 
 
 def _digest(stream: BinaryIO) -> str:
-    """Of the data set, whatever its transfer syntax and the lengths of its sequences."""
     with stream:
-        file = read_file(stream, "the file")
-    digest = hashlib.sha256()
-    for piece in encoded_data_set(file, IMPLICIT_VR_LITTLE_ENDIAN):
-        digest.update(piece)
-    return digest.hexdigest()
+        return digest(read_file(stream, "the file"))

@@ -56,4 +56,5 @@ def _file(host: Host, key: str) -> Path:
     value = host.configuration.get(key)
     if not isinstance(value, str) or not value:
         raise InvalidTls(f"{key} must name a file")
-    return host.folder_of_configuration / value
+    # As Orthanc does with these keys: relative to the folder in which it was started.
+    return Path(value)
