@@ -14,8 +14,8 @@ from typing import Any
 from orthanc_inventory.config import KEYS, SCHEDULE_KEYS, Key
 from orthanc_inventory.reports.columns import chosen
 
-from . import archive
-from .server import REPOSITORY, Server
+from . import archive, foreign
+from .server import REPOSITORY, Server, free_port
 
 README = (REPOSITORY / "README.md").read_text()
 
@@ -133,6 +133,24 @@ def test_the_example_of_the_schedules_runs(make_server: Callable[..., Server]) -
     script = commands.replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}").replace("curl", "curl --fail-with-body")
     subprocess.run(["bash", "-euc", script], capture_output=True, timeout=60, check=True)
     assert [entry["Schedule"] for entry in server.get("/inventories/transactions?expand")] == ["nightly"]
+
+
+def test_the_examples_over_dicom_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    text = section("Over DICOM")
+    [configuration], [commands], [program] = (blocks(text, language) for language in ("json", "sh", "python"))
+    configured, port = json.loads(configuration), free_port()
+    inventory = configured.pop("Inventory")
+    inventory["Dimse"]["Port"] = port
+    server = make_server(configuration=configured, inventory=inventory).start()
+    server.store(*archive.files(3))
+    own = server.make()["SOPInstanceUID"]
+    (tmp_path / "inventory.dcm").write_bytes(foreign.encode(foreign.inventory("1.9.1", [foreign.study(1)])))
+    for command in (["bash", "-euo", "pipefail", "-c", commands], [sys.executable, "-c", program]):
+        command[-1] = command[-1].replace("11113", str(port))
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
+    assert done.stdout.split() == ["FF00", "0000"]
+    assert (tmp_path / f"{own}.dcm").is_file() and (tmp_path / "1.9.1.dcm").is_file()
 
 
 def test_the_table_of_the_routes_is_that_of_the_code(shared_server: Server) -> None:

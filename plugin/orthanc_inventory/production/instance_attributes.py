@@ -29,7 +29,8 @@ class InstanceAttributes:
         try:
             self._connection = _opened(path)
         except sqlite3.DatabaseError:  # it was damaged, and is but a copy
-            path.unlink()
+            for part in ("", "-wal", "-shm"):
+                Path(f"{path}{part}").unlink(missing_ok=True)
             self._connection = _opened(path)
 
     def close(self) -> None:

@@ -126,10 +126,11 @@ class Acceptor:
         if operation not in OPERATIONS or "MessageID" not in command:
             raise association.violation("it sent a request that is none")
         common = _common(command)
-        status, pending = PROCESSING_FAILURE, 0
+        said, pending = "unanswered", 0
         try:
             for response in self._responses(association, message, permissions):
                 status = response.status
+                said = f"{status:04X}H"
                 pending += is_pending(status)
                 elements = dict(response.elements)
                 if "ErrorComment" in elements:
@@ -141,7 +142,7 @@ class Acceptor:
             close(message.data)
             sop_class = UID(association.contexts[message.context].sop_class).name
             found = f" after {pending} pending responses" if pending else ""
-            self._log(f"DICOM: {OPERATIONS[operation]} of {sop_class} by {association.peer}: {status:04X}H{found}")
+            self._log(f"DICOM: {OPERATIONS[operation]} of {sop_class} by {association.peer}: {said}{found}")
 
     def _responses(
         self, association: Association, message: Message, permissions: frozenset[str]

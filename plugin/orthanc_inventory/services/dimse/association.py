@@ -147,6 +147,7 @@ class Association:
             AssociationEnded: also if the peer released the association while it waits for an answer.
         """
         self._check()
+        self._flush_held()
         while self._connection.is_readable(0):
             if not self._read():
                 raise AssociationEnded("it did not wait for the answer")
@@ -224,6 +225,9 @@ class Association:
             if self._held >= _BLOCK:
                 self.flush()
             fragment = following
+        self._flush_held()
+
+    def _flush_held(self) -> None:
         if self._out and time.monotonic() > self._held_since + _HOLD:
             self.flush()
 

@@ -10,7 +10,13 @@ from ...dicom.decoder import EncodedDataSet, InvalidInventory, Place
 from ...dicom.file_format import read_data_set
 from ...dicom.uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from .association import LARGEST_IDENTIFIER, Association, Context, Peer
-from .messages import DOES_NOT_MATCH_SOP_CLASS, OUT_OF_RESOURCES
+from .messages import (
+    DOES_NOT_MATCH_SOP_CLASS,
+    INVALID_ARGUMENT_VALUE,
+    N_EVENT_REPORT,
+    OUT_OF_RESOURCES,
+    RESOURCE_LIMITATION,
+)
 
 # The one that is preferred first.
 TRANSFER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
@@ -61,14 +67,17 @@ class Request:
         Raises:
             Refusal: there is none, it is too large or it cannot be read.
         """
+        composite = self.command["CommandField"] < N_EVENT_REPORT
         if self.too_large:
-            raise Refusal(OUT_OF_RESOURCES, f"the data set is larger than {LARGEST_IDENTIFIER} bytes")
+            status = OUT_OF_RESOURCES if composite else RESOURCE_LIMITATION
+            raise Refusal(status, f"the data set is larger than {LARGEST_IDENTIFIER} bytes, or the disk is full")
+        status = DOES_NOT_MATCH_SOP_CLASS if composite else INVALID_ARGUMENT_VALUE
         if self.data is None:
-            raise Refusal(DOES_NOT_MATCH_SOP_CLASS, "there is no data set")
+            raise Refusal(status, "there is no data set")
         try:
             return read_data_set(self.data.read(), self.context.transfer_syntax, "the data set")
         except InvalidInventory as error:
-            raise Refusal(DOES_NOT_MATCH_SOP_CLASS, str(error)) from None
+            raise Refusal(status, str(error)) from None
 
 
 class Service(Protocol):
