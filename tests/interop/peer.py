@@ -25,10 +25,16 @@ def start(
     **configuration: Any,
 ) -> tuple[Server, int]:
     """An Orthanc whose Application Entity listens and allows everything to everyone, and its port."""
-    port = free_port()
     allowed = {f"DicomAlwaysAllow{operation}": True for operation in ("Find", "Get", "Move")}
-    section = {**(inventory or {}), "Dimse": {"Enable": True, "Port": port, **(dimse or {})}}
-    return make_server(configuration={**allowed, **configuration}, inventory=section).start(), port
+    own = {"Enable": True, **(dimse or {})}
+    server = make_server(configuration={**allowed, **configuration}, inventory={**(inventory or {}), "Dimse": own})
+    while True:
+        own["Port"] = free_port()
+        server.start()
+        if server.get("/inventories/status")["Dimse"]["Running"]:
+            return server, own["Port"]
+        # Another test that runs at the same time was quicker to take the port.
+        server.stop()
 
 
 def keys(**values: Any) -> Dataset:
