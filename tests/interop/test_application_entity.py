@@ -301,7 +301,12 @@ def test_mutated_pdus_harm_nobody(make_server: MakeServer) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"GET / HTTP/1.1\r\n\r\n", b"\x04\0\0\0\0\x0a\0\0\0\x06\x01\x03abcd", b"\x01\0\xff\xff\xff\xff" + bytes(100), b"\x05\0\0\0\0\x04\0\0\0\0"],
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x04\0\0\0\0\x0a\0\0\0\x06\x01\x03abcd",
+        b"\x01\0\xff\xff\xff\xff" + bytes(100),
+        b"\x05\0\0\0\0\x04\0\0\0\0",
+    ],
 )
 def test_what_does_not_begin_as_dicom_is_aborted(make_server: MakeServer, sent: bytes) -> None:
     _, port = start(make_server)

@@ -128,7 +128,7 @@ def test_what_is_no_query(shared: tuple[Server, int], query: dict[str, Any], wor
 
 def test_an_identifier_that_is_too_large(shared: tuple[Server, int]) -> None:
     with association(shared[1], FIND) as made:
-        [(status, _)] = list(made.send_c_find(keys(SOPInstanceUID="", InventoryPurpose="", SelectorLTValue="x" * 1_100_000), FIND))
+        [(status, _)] = list(made.send_c_find(keys(SOPInstanceUID="", SelectorLTValue="x" * 1_100_000), FIND))
         assert status.Status == 0xA700
         assert len(list(made.send_c_find(keys(SOPInstanceUID="1.9.1"), FIND))) == 2
 

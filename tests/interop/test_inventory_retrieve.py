@@ -53,7 +53,9 @@ def test_get(make_server: MakeServer, syntax: str) -> None:
     check_same(server, received, uids)
     assert all(read(file).file_meta.TransferSyntaxUID == syntax for file in received.values())
     count = len(uids)
-    counts = [(entry.Status, entry.get("NumberOfRemainingSuboperations"), entry.NumberOfCompletedSuboperations) for entry in responses]
+    counts = [
+        (entry.Status, entry.get("NumberOfRemainingSuboperations"), entry.NumberOfCompletedSuboperations) for entry in responses
+    ]
     assert counts == [(0xFF00, count - done, done) for done in range(1, count)] + [(0, None, count)]
 
 

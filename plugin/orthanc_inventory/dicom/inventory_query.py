@@ -93,7 +93,8 @@ class InventoryQuery:
     def __init__(self, written: Mapping[str, Any]) -> None:
         if "QueryRetrieveLevel" in written:
             raise InvalidQuery("QueryRetrieveLevel must not be there: inventories have a single level")
-        self.wanted = sorted((keyword for keyword in written if keyword in INVENTORY), key=lambda keyword: INVENTORY[keyword].tag)
+        known = (keyword for keyword in written if keyword in INVENTORY)
+        self.wanted = sorted(known, key=lambda keyword: INVENTORY[keyword].tag)
         self.unsupported = len(self.wanted) < len(written)
         self._keys: list[Key] = []
         for keyword in self.wanted:

@@ -86,9 +86,10 @@ def _split(encoded: bytes) -> dict[int, bytes]:
 def _answer(query: InventoryQuery, elements: dict[int, bytes]) -> EncodedAttributes | None:
     if not query.matches(_decoded(elements)):
         return None
-    wanted = {INVENTORY[keyword].tag: element_header(INVENTORY[keyword].tag, INVENTORY[keyword].vr, 0) for keyword in query.wanted}
-    answer = {**wanted, **{tag: element for tag, element in elements.items() if tag in wanted or tag == _SPECIFIC_CHARACTER_SET}}
-    return _joined(answer)
+    rows = [INVENTORY[keyword] for keyword in query.wanted]
+    empty = {row.tag: element_header(row.tag, row.vr, 0) for row in rows}
+    told = {tag: element for tag, element in elements.items() if tag in empty or tag == _SPECIFIC_CHARACTER_SET}
+    return _joined({**empty, **told})
 
 
 def _joined(elements: dict[int, bytes]) -> EncodedAttributes:

@@ -133,5 +133,6 @@ def _decoded(vr: str, value: bytes) -> Any:
             raise InvalidMessage("a number in a command set has not two bytes")
         return int.from_bytes(value, "little")
     if vr == "AT":
-        return [group << 16 | element for group, element in (unpack_from("<HH", value, at) for at in range(0, len(value) & ~3, 4))]
+        pairs = (unpack_from("<HH", value, at) for at in range(0, len(value) & ~3, 4))
+        return [group << 16 | element for group, element in pairs]
     return value.decode("ascii", "replace").strip("\0 ")
