@@ -81,4 +81,5 @@ make_chroot orthanc orthanc-python dcmtk
 copy_packages
 
 cd "$repository"
-exec .venv/bin/python -m pytest "$@"
+# Files of tests run side by side: they wait for Orthanc much of their time.
+exec .venv/bin/python -m pytest --numprocesses "$(($(nproc) + 1))" --dist loadfile "$@"
