@@ -38,7 +38,14 @@ def command(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
 
 
 def begun(*arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "orthanc_inventory", *arguments], env=environment(), **streams)
+    command = [sys.executable, "-m", "orthanc_inventory", *arguments]
+    return subprocess.Popen(command, env=environment(), preexec_fn=heed_signals, **streams)
+
+
+def heed_signals() -> None:
+    """As in a terminal. What runs in the background ignores these signals, and so would a process that it starts."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def succeeded(*arguments: str, **more: str) -> str:
@@ -346,7 +353,7 @@ def reading(server: Server, uid: str, folder: Path, *options: str) -> subprocess
     """Counts the study records of an inventory that is fetched into ``folder``; with --statistics it then rests."""
     return subprocess.Popen(
         [sys.executable, "-c", _READ, "show", uid, "--url", server.url, *options],
-        env=environment(TMPDIR=str(folder)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment(TMPDIR=str(folder)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_signals,
     )
 
 
