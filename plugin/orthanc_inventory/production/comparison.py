@@ -108,7 +108,8 @@ class Stored(NamedTuple):
         series = {}
         for entry in record.series:
             instances = {_uid(instance.attributes, "SOPInstanceUID"): instance for instance in entry.instances}
-            series[_uid(entry.attributes, "SeriesInstanceUID")] = StoredSeries(entry.identifier, _is_withdrawn(entry.attributes), instances)
+            uid, withdrawn = _uid(entry.attributes, "SeriesInstanceUID"), _is_withdrawn(entry.attributes)
+            series[uid] = StoredSeries(entry.identifier, withdrawn, instances)
         return cls(record.identifier, record.attributes, series)
 
     @property

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from itertools import chain, groupby, islice
-from typing import Any
+from itertools import groupby, islice
 
 from ..dicom.decoder import Place
 from .merged import MergedStudy, merge
 from .records import Study
+from .temporary_database import TemporaryDatabase
 
 _SCHEMA = """
-PRAGMA cache_size = -8000;
 CREATE TABLE instance (number INTEGER PRIMARY KEY, uid TEXT UNIQUE);
 CREATE TABLE record (
   number INTEGER PRIMARY KEY, study TEXT, patient TEXT, moment INTEGER,
@@ -21,9 +19,6 @@ CREATE TABLE record (
 );
 """
 _RECORD = "INSERT INTO record (study, patient, moment, instance, start, stop, explicit) VALUES (?, ?, ?, ?, ?, ?, ?)"
-# SQLite lets go of Python's lock at each row. Done between short pieces of work, that keeps other threads waiting: whoever
-# waits for the lock begins anew each time.
-_BATCH = 1000
 # Of records of one moment that nearest to the root is the latest.
 _MERGED = """
 SELECT study, patient, instance.uid, start, stop, explicit
@@ -46,51 +41,41 @@ class StudyIndex:
 
     def __init__(self, records: Iterable[Study], open_record: Callable[[str, Place], Study]) -> None:
         self._open_record = open_record
-        # Without a name SQLite keeps what does not fit into its cache in a file that nobody else sees.
-        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.executescript(_SCHEMA)
-        self._connection.execute("BEGIN")
-        rows = self._rows(records)
-        while batch := list(islice(rows, _BATCH)):
-            self._connection.executemany(_RECORD, batch)
-        self._connection.execute("CREATE INDEX record_study ON record (study, patient)")
-        self._connection.execute("COMMIT")
+        self._database = TemporaryDatabase(_SCHEMA)
+        self._database.insert(_RECORD, self._rows(records))
+        self._database.execute("CREATE INDEX record_study ON record (study, patient)")
 
     def merged(self, by_uid: bool, since: int) -> Iterator[MergedStudy]:
-        return self._merged(self._select(_ALL_BY_UID if by_uid else _ALL), since)
+        return self._merged(self._database.select(_ALL_BY_UID if by_uid else _ALL), since)
 
     def find(self, study_uid: str) -> list[MergedStudy]:
-        return list(self._merged(self._select(_ONE, study_uid)))
+        return list(self._merged(self._database.select(_ONE, study_uid)))
 
     def places(self) -> Iterator[tuple[str, int]]:
-        return self._select(_PLACES)
+        return self._database.select(_PLACES)
 
     def find_of_patient(self, study_uid: str, patient_id: str) -> MergedStudy:
         """The study with that UID and Patient ID, which must be there."""
-        return next(self._merged(self._select(_ONE_OF_PATIENT, study_uid, patient_id)))
+        return next(self._merged(self._database.select(_ONE_OF_PATIENT, study_uid, patient_id)))
 
     def latest(self) -> Iterator[tuple[str, str, Study]]:
         """UID, Patient ID and latest record of each study, in the order of ``merged``."""
-        for group in self._grouped(self._select(_ALL)):
+        for group in self._grouped(self._database.select(_ALL)):
             *_, (study, patient, uid, start, stop, explicit) = group
             yield study, patient, self._open_record(uid, (start, stop, bool(explicit)))
 
     @cached_property
     def number(self) -> int:
         """How many studies there are."""
-        [number] = self._connection.execute("SELECT count(*) FROM (SELECT DISTINCT study, patient FROM record)").fetchone()
+        [[number]] = self._database.select("SELECT count(*) FROM (SELECT DISTINCT study, patient FROM record)")
         return int(number)
-
-    def _select(self, statement: str, *parameters: str) -> Iterator[Any]:
-        cursor = self._connection.execute(statement, parameters)
-        return chain.from_iterable(iter(lambda: cursor.fetchmany(_BATCH), []))
 
     def _rows(self, records: Iterable[Study]) -> Iterator[tuple[str, str, int, int, int, int, bool]]:
         instance, number = "", 0
         for record in records:
             if record.inventory_uid != instance:
                 instance, number = record.inventory_uid, number + 1
-                self._connection.execute("INSERT INTO instance VALUES (?, ?)", (number, instance))
+                self._database.insert("INSERT INTO instance VALUES (?, ?)", [(number, instance)])
             yield (*record.key(), number, *record.place)
 
     def _merged(self, rows: Iterable[_Row], since: int = 0) -> Iterator[MergedStudy]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from .records import Study
+from .temporary_database import TemporaryDatabase
 
 # Study Date is compared as a whole; in Accession Number, Study Description, Patient Name, Patient ID and Study Instance UID
 # the text may stand anywhere.
 _TAGS = (0x00080020, 0x00080050, 0x00081030, 0x00100010, 0x00100020, 0x0020000D)
-_BATCH = 1000
 _SCHEMA = "CREATE TABLE study (number INTEGER PRIMARY KEY, uid TEXT, patient TEXT, date TEXT, text TEXT)"
 
 
@@ -19,21 +17,16 @@ class StudySearch:
     """``studies`` are UID, Patient ID and latest record of each study, in the order in which they are to be found."""
 
     def __init__(self, studies: Iterable[tuple[str, str, Study]]) -> None:
-        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.execute(_SCHEMA)
-        self._connection.execute("BEGIN")
-        rows = _rows(studies)
-        while batch := list(islice(rows, _BATCH)):
-            self._connection.executemany("INSERT INTO study (uid, patient, date, text) VALUES (?, ?, ?, ?)", batch)
-        self._connection.execute("COMMIT")
+        self._database = TemporaryDatabase(_SCHEMA)
+        self._database.insert("INSERT INTO study (uid, patient, date, text) VALUES (?, ?, ?, ?)", _rows(studies))
 
     def find(self, text: str, since: int, limit: int) -> tuple[int, list[tuple[str, str]]]:
         """How many studies there are with that text, and UID and Patient ID of those from ``since`` on."""
         condition = "FROM study WHERE date = ? OR instr(text, ?)"
         wanted = (text.strip(), _folded(text.strip()))
-        [number] = self._connection.execute(f"SELECT count(*) {condition}", wanted).fetchone()
+        [[number]] = self._database.select(f"SELECT count(*) {condition}", *wanted)
         page = f"SELECT uid, patient {condition} ORDER BY number LIMIT ? OFFSET ?"
-        return number, self._connection.execute(page, (*wanted, limit, since)).fetchall()
+        return number, list(self._database.select(page, *wanted, limit, since))
 
 
 def _rows(studies: Iterable[tuple[str, str, Study]]) -> Iterator[tuple[str, str, str, str]]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...dicom.terms import LEVELS
+from ...reader.temporary_database import TemporaryDatabase
 from .attributes import Chosen, InvalidChoice, choose, common_level
 from .differences import KINDS, Difference, Differences
 from .inventories import InventorySide
 from .order import side_by_side
 from .sides import Entry, Records, Series, Side, Study
-from .temporary_database import TemporaryDatabase
 
 __all__ = ["KINDS", "Comparison", "Interrupted", "InvalidChoice", "InventorySide", "Side", "compare"]
 

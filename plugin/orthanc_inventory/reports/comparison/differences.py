@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .temporary_database import TemporaryDatabase
+from ...reader.temporary_database import TemporaryDatabase
 
 KINDS = ("Missing", "Extra", "Different")
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from ...dicom.terms import LEVELS
 from ...dicom.values import FITTING
+from ...reader.temporary_database import TemporaryDatabase
 from ..guarded_csv import unguard
 from .attributes import LENGTH, MAC, MAC_ALGORITHM, TRANSFER_SYNTAX, Chosen, File, Values
 from .sides import Entry, Study
-from .temporary_database import TemporaryDatabase
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _PATIENT_ID, _REMOVED = "PatientID", "RemovedFromOperationalUse"

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
 from ...dicom.decoder import Place
-from .temporary_database import TemporaryDatabase
+from ...reader.temporary_database import TemporaryDatabase
 
 # So many records are sorted in memory: some 30 MB.
 IN_MEMORY = 50_000

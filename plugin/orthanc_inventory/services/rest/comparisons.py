@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Event
 from urllib.parse import unquote_plus
@@ -20,13 +20,12 @@ from ...reports.comparison.forms import FORMATS, csv_lines, document, study_uids
 from ...reports.comparison.kept import KeptComparisons
 from ...reports.comparison.lists import InvalidList
 from .inventories import check_whole, known
+from .pieces import pieces
 from .posted_files import PostedFile, PostedFiles
 from .router import Route, number
 
 _PAGE, _LARGEST_PAGE = 100, 1000
 _PARAMETERS = ("level", "attributes", "kind", "since", "limit", "format")
-# An answer leaves in pieces of about this many characters.
-_PIECE = 256 * 1024
 
 
 class ComparisonRoutes:
@@ -150,21 +149,8 @@ class _Form:
 
 def _streamed(lines: Iterable[str], kind: str) -> Answer:
     return Answer(
-        chunks=_pieces(lines), content_type=f"text/{kind}; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"}
+        chunks=pieces(lines), content_type=f"text/{kind}; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"}
     )
-
-
-def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
-    """The lines in UTF-8, many at a time."""
-    waiting: list[str] = []
-    size = 0
-    for line in lines:
-        waiting.append(line)
-        size += len(line)
-        if size >= _PIECE:
-            yield "".join(waiting).encode()
-            waiting, size = [], 0
-    yield "".join(waiting).encode()
 
 
 def _without_folders(message: str) -> str:

@@ -18,13 +18,12 @@ from ...reader.merged import MergedStudy
 from ...reader.records import Series
 from ...reports.statistics import Statistics, growth
 from .inventories import check_whole, known
+from .pieces import pieces
 from .router import Route, number, page
 
 _PAGE, _LARGEST_PAGE = 100, 1000
 _SERIES, _INSTANCES = "00080424", "00080425"
 _CONTENT_TYPE = "application/dicom+json"
-# An answer leaves in pieces of about this many characters.
-_PIECE = 256 * 1024
 
 
 class StudyRoutes:
@@ -148,17 +147,4 @@ def _array(items: Iterable[Iterable[str]]) -> Iterator[str]:
 
 
 def _answer(objects: Iterable[Iterable[str]], headers: Mapping[str, str] = {}) -> Answer:
-    return Answer(chunks=_pieces(_array(objects)), content_type=_CONTENT_TYPE, headers=headers)
-
-
-def _pieces(texts: Iterable[str]) -> Iterator[bytes]:
-    """The texts in UTF-8, many at a time."""
-    waiting: list[str] = []
-    size = 0
-    for text in texts:
-        waiting.append(text)
-        size += len(text)
-        if size >= _PIECE:
-            yield "".join(waiting).encode()
-            waiting, size = [], 0
-    yield "".join(waiting).encode()
+    return Answer(chunks=pieces(_array(objects)), content_type=_CONTENT_TYPE, headers=headers)

@@ -20,6 +20,7 @@ from ...production.transaction import CHECKS, DETAILS, Kind, Transaction
 from ...reports.guarded_csv import guard
 from ...sources import Source
 from .inventories import check_whole, known
+from .pieces import pieces
 from .router import Keys, Route, choice, json_body, number, user_of
 from .transactions import known_transaction
 
@@ -98,9 +99,9 @@ class VerificationRoutes:
         limit = number(request, "limit") or None
         if form == "uids":
             uids = islice(self._findings.study_uids(transaction, kinds), since, since + limit if limit else None)
-            return Answer(chunks=_pieces(f"{uid}\n" for uid in uids), content_type="text/plain")
+            return Answer(chunks=pieces(f"{uid}\n" for uid in uids), content_type="text/plain")
         rows = islice(self._findings.read(transaction, kinds, since), limit)
-        return Answer(chunks=_pieces(_csv(rows)), content_type="text/csv")
+        return Answer(chunks=pieces(_csv(rows)), content_type="text/csv")
 
 
 def _kinds(request: Request) -> tuple[str, ...]:
@@ -139,10 +140,3 @@ def _line(cells: Iterable[str]) -> str:
     line = io.StringIO()
     csv.writer(line).writerow(map(guard, cells))
     return line.getvalue()
-
-
-def _pieces(lines: Iterable[str]) -> Iterator[bytes]:
-    """The lines in UTF-8, many at a time."""
-    lines = iter(lines)
-    while piece := "".join(islice(lines, 1000)):
-        yield piece.encode()
