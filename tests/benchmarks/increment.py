@@ -6,6 +6,8 @@ import shutil
 import time
 from collections.abc import Iterator
 
+import requests
+
 from ..integration import archive as objects
 from ..integration.server import Installation, Server
 from . import archive
@@ -42,7 +44,7 @@ def _both(server: Server) -> tuple[float, float]:
 
 def _run(server: Server, studies: int = _STUDIES, **body: str) -> float:
     start = time.perf_counter()
-    transaction = server.post("/inventories", {**body, "Synchronous": True})
+    transaction = requests.post(f"{server.url}/inventories", json={**body, "Synchronous": True}, timeout=3600).json()
     seconds = time.perf_counter() - start
     assert (transaction["State"], transaction["Studies"]) == ("Success", studies), transaction
     return seconds
