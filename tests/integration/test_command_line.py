@@ -21,6 +21,7 @@ import pytest
 
 from . import archive
 from .server import REPOSITORY, Server
+from .signals import heed_signals
 
 _CREDENTIALS = {"AuthenticationEnabled": True, "RegisteredUsers": {"alice": "right:ünd öpen"}}
 
@@ -40,12 +41,6 @@ def command(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
 def begun(*arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "orthanc_inventory", *arguments]
     return subprocess.Popen(command, env=environment(), preexec_fn=heed_signals, **streams)
-
-
-def heed_signals() -> None:
-    """As in a terminal. What runs in the background ignores these signals, and so would a process that it starts."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def succeeded(*arguments: str, **more: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from .server import REPOSITORY, free_port
+from .signals import heed_signals
 
 START = REPOSITORY / "orthanc-config" / "start.sh"
 
@@ -55,7 +56,8 @@ def test_check_makes_an_inventory_that_is_right_and_keeps_the_data(environment: 
 
 def test_it_runs_until_it_is_interrupted(environment: dict[str, str]) -> None:
     process = subprocess.Popen(
-        [START], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        [START], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=heed_signals,
     )
     assert process.stdout is not None
     lines = []

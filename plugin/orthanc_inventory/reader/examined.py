@@ -63,8 +63,8 @@ def examine(open_file: Callable[[], BinaryIO]) -> Examined:
 def _records(file: InventoryFile, study: Study) -> tuple[int, int]:
     """The numbers of series and instance records in a study record. All values are decoded once, so that none fails later."""
     series = instances = 0
-    _ = study.moment
     _check(study, "StudyInstanceUID")
+    _ = study.moment
     for series, entry in enumerate(study.series(), 1):
         if file.level == "STUDY":
             raise entry.invalid("a series stands in an inventory of Inventory Level STUDY")
