@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pydicom.data
 import pytest
 
 from . import archive, foreign
@@ -383,6 +384,18 @@ def test_two_patients_with_one_study_uid_are_kept_apart(server: Server) -> None:
     found = findings(server, verify(server, roots[0]))
     missing = [entry for entry in found if entry["Kind"] == "Missing"]
     assert [(entry["StudyInstanceUID"], entry["Items"]) for entry in missing] == [(uid(8), 1)]
+
+
+@pytest.mark.parametrize("check", ["EXISTS", "MD5"])
+def test_a_patient_id_in_two_forms_is_one(server: Server, check: str) -> None:
+    """Orthanc holds the two apart; one and the same object is in both."""
+    names = ("rtdose.dcm", "rtdose_rle.dcm")
+    server.store(*(Path(pydicom.data.get_testdata_file(name)).read_bytes() for name in names))
+    assert len(server.get("/studies")) == 2
+    root = server.make()["SOPInstanceUID"]
+    assert counts(verify(server, root, check)) == {"Checked": 1}
+    server.store(*archive.files(1))
+    assert counts(verify(server, root, check)) == {"Checked": 1, "Extra": 1, "Later": 1}
 
 
 def test_a_transcoded_file_has_no_size_to_compare(server: Server) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..dicom.records import InstanceRecord, Skipped
 from ..dicom.scope import Scope
+from ..dicom.values import without_padding
 from ..host import HostError, identifier_of
 from ..reader.inventory import Inventory
 from ..reader.merged import MergedStudy
@@ -195,10 +196,13 @@ class Examination:
             return [Finding(FindingKind.EXTRA, "STUDY", "", identifier=identifier, reason=str(error))]
         if read is None:
             return []
-        uid = read[0].study_uid
-        if any(identifier_of(study.patient_id, uid) == identifier for study in self._inventory.study(uid)):
+        stored = read[0]
+        uid, patient = stored.study_uid, without_padding(stored.attributes.get("PatientID", ""))
+        same = [study for study in self._inventory.study(uid) if without_padding(study.patient_id) == patient]
+        if any(identifier_of(study.patient_id, uid) == identifier for study in same):
             return []  # it is listed, and has come back after it was found to be missing
-        return list(extra(None, read[0], self._level, moment))
+        # Orthanc holds studies apart whose Patient IDs differ in padding only; in an inventory they are one (PS3.5 6.2).
+        return list(extra(Listed(same, self._level) if same else None, stored, self._level, moment))
 
     # Files
 
