@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from . import archive
+from .scheduled import NIGHTLY, Scheduled
 from .browser import Explorer, launch
 from .server import INSTALLATIONS, Installation, Server
 
@@ -35,6 +36,14 @@ def make_server(installation: Installation, tmp_path: Path) -> Iterator[Callable
     yield make
     for server in servers:
         server.kill()
+
+
+@pytest.fixture
+def make_scheduled(make_server: Callable[..., Server]) -> Callable[..., Scheduled]:
+    def make(*schedules: dict[str, Any], **inventory: Any) -> Scheduled:
+        return Scheduled(make_server(inventory={"Schedules": list(schedules) or [NIGHTLY], **inventory}))
+
+    return make
 
 
 @pytest.fixture
