@@ -104,9 +104,10 @@ class Explorer:
         return self.page.get_by_role("link", name=name, exact=True)
 
     def rows(self, table: str) -> list[list[str]]:
-        """The cells of a table, by its caption."""
-        rows = self.page.get_by_role("table", name=table, exact=True).locator("tbody tr").all()
-        return [[cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows]
+        """The cells of a table, by its caption, once the page has it."""
+        rows = self.page.get_by_role("table", name=table, exact=True).locator("tbody tr")
+        rows.first.wait_for()
+        return [[cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()]
 
     def start(self) -> str:
         """Sends the form and watches the run to its end; answers the UID of the inventory, whose view is open then."""
