@@ -10,26 +10,22 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from . import __version__
 from .config import SECTION, InvalidConfiguration, read_configuration
-from .dicom.scope import InvalidScope, Scope
-from .dicom.values import legal_value
 from .host import Answer, Host, Request, RestError, describe
+from .parts import facts, make_schedules, make_settings, make_source, state_folder
 from .production.catalogue import Catalogue
 from .production.changes import Changes
 from .production.findings import Findings
 from .production.imports import Imports
 from .production.increment import Increment
 from .production.instance_attributes import InstanceAttributes
-from .production.instance_writer import Settings
 from .production.journal import Journal
 from .production.producer import Producer
 from .production.retention import Retention
 from .production.runs import Runs, Work
-from .production.schedule import Schedule
 from .production.schedules import Schedules
 from .production.search import Search
 from .production.state_directory import StateDirectory, StateDirectoryError
@@ -56,20 +52,11 @@ from .services.rest.status import StatusRoutes
 from .services.rest.studies import StudyRoutes
 from .services.rest.transactions import TransactionRoutes, public
 from .services.rest.verification import VerificationRoutes
-from .sources import Source
-from .sources.details import Details
-from .sources.find import Find
-from .sources.index import IndexSource
 from .sources.index_state import IndexState
-from .sources.objects import Objects
-from .sources.originals import Originals
-from .sources.query import IndexQuery
-from .sources.rejections import Rejections
 from .sources.stored_files import StoredFiles
-from .sources.walk import Walk
 from .stores import Store
 from .stores.directory import DirectoryStore
-from .stores.orthanc import PSEUDO_PATIENT, OrthancStore
+from .stores.orthanc import OrthancStore
 
 # Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
 _WITHOUT_EFFECT = ("DicomWeb",)
@@ -150,7 +137,7 @@ class Plugin:
     def _assemble(self) -> None:
         host, configuration = self._host, self._configuration
         system = host.get_json("/system")
-        self._state_directory = StateDirectory(_state_directory(host, configuration["StateDirectory"]))
+        self._state_directory = StateDirectory(state_folder(host, configuration["StateDirectory"]))
         self._journal = journal = Journal(self._state_directory.journal)
         # Several Orthancs can work on the index that such a plugin keeps.
         alone = not system.get("DatabaseBackendPlugin")
@@ -159,14 +146,14 @@ class Plugin:
         directory = DirectoryStore(self._state_directory.instances)
         stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
-        sources = {detail: _source(host, configuration, system, detail) for detail in DETAILS}
+        sources = {detail: make_source(host, configuration, system, detail) for detail in DETAILS}
         source = sources[configuration["Detail"]]
-        settings = _settings(configuration, system)
+        settings = make_settings(configuration, system)
         catalogue = Catalogue(journal, stores)
         findings = Findings(journal)
         files = StoredFiles(host, system)
         archives = {
-            check: _source(host, {**configuration, "Checksums": check == "MD5"}, system, "Index") for check in CHECKS
+            check: make_source(host, {**configuration, "Checksums": check == "MD5"}, system, "Index") for check in CHECKS
         }
 
         def measure() -> None:
@@ -202,7 +189,7 @@ class Plugin:
             after_run,
         )
         schedules = Schedules(
-            _schedules(configuration, source), runs, journal, catalogue, configuration["Detail"],
+            make_schedules(configuration, source), runs, journal, catalogue, configuration["Detail"],
             configuration["PatientIdentifiers"], host.log, lambda: observe_schedules(host.set_metric, schedules),
         )
         notifications = None
@@ -215,7 +202,6 @@ class Plugin:
         self._comparisons = comparisons = ComparisonRoutes(
             catalogue, self._state_directory.posted, configuration["MaximumImportSize"]
         )
-        facts = _facts(host, configuration, system, source)
         transactions = TransactionRoutes(runs, journal, catalogue, read_scope, configuration)
         imports = Imports(journal, directory, "Directory")
         self._attributes = InstanceAttributes(self._state_directory.attributes)
@@ -226,7 +212,7 @@ class Plugin:
             *transactions.routes(),
             *VerificationRoutes(catalogue, sources, runs, findings, transactions.accept).routes(),
             *previews.routes(),
-            *StatusRoutes(runs, schedules, facts, dimse.status).routes(),
+            *StatusRoutes(runs, schedules, facts(host, configuration, system, source), dimse.status).routes(),
             *ScheduleRoutes(schedules).routes(),
             *InventoryRoutes(catalogue).routes(),
             *StudyRoutes(catalogue).routes(),
@@ -282,88 +268,6 @@ class Plugin:
         self._comparisons = None
         self._previews = self._runs = self._retention = self._changes = self._journal = self._state_directory = None
         self._schedules = self._notifications = self._dimse = self._attributes = None
-
-
-def _state_directory(host: Host, configured: str) -> Path:
-    """Relative paths begin at the folder of Orthanc's configuration, as its own do."""
-    if configured:
-        return host.folder_of_configuration / configured
-    configuration = host.configuration
-    index = configuration.get("IndexDirectory") or configuration.get("StorageDirectory") or "OrthancStorage"
-    return host.folder_of_configuration / index / "inventory"
-
-
-def _source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
-    """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
-    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
-    extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
-    strategy = Find(host, objects) if extended else Walk(host, objects)
-    details = Details(host) if detail == "Files" else None
-    originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
-    query = IndexQuery(host, system, files=detail == "Files")
-    access = _study_access(configuration, system)
-    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, originals, Rejections(host), details)
-
-
-def _schedules(configuration: Mapping[str, Any], source: Source) -> list[Schedule]:
-    """Raises: InvalidConfiguration, where the index cannot answer a scope."""
-    schedules = []
-    for position, configured in enumerate(configuration["Schedules"]):
-        try:
-            scope = Scope.parse(configured["Scope"], configuration["Timezone"])
-            source.check(scope)
-        except InvalidScope as error:
-            raise InvalidConfiguration(f"{SECTION}.Schedules[{position}].{error}") from None
-        schedules.append(Schedule(configured, scope))
-    return schedules
-
-
-def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:
-    """From where studies can be fetched: Retrieve AE Title and Retrieve URL."""
-    access = {"RetrieveAETitle": configuration["RetrieveAeTitle"] or system["DicomAet"]}
-    if configuration["RetrieveUrl"]:
-        access["RetrieveURL"] = configuration["RetrieveUrl"]
-    return access
-
-
-def _settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Settings:
-    base_uri = configuration["FileAccess"]["BaseUri"]
-    base = {"StoredInstanceBaseURI": base_uri} if base_uri else {}
-    attributes: dict[str, Any] = {
-        "Manufacturer": "orthanc-inventory",
-        "ManufacturerModelName": "Orthanc",
-        "SoftwareVersions": f"orthanc-inventory {__version__}\\Orthanc {legal_value('LO', system['Version'])}",
-        "StudyAccessEndPointsSequence": [{**_study_access(configuration, system), **base}],
-    }
-    if station := legal_value("SH", system.get("Name", "")):
-        attributes["StationName"] = station
-    retrieval = {"RetrieveAETitle": configuration["Dimse"]["AeTitle"]} if configuration["Dimse"]["Enable"] else {}
-    if base or retrieval:
-        attributes["InventoryAccessEndPointsSequence"] = [{**retrieval, **base}]
-    return Settings(
-        store=configuration["StoreIn"],
-        records_per_instance=configuration["MaxRecordsPerInstance"],
-        throttle=configuration["ThrottleDelay"] / 1000,
-        timezone=configuration["Timezone"],
-        attributes=attributes,
-        days=configuration["Retention"]["Days"],
-        reference_access={"FileAccessURI": "./inventories/{uid}/file", "ContainerFileType": "DICOM"} if base else {},
-    )
-
-
-def _facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], source: Source) -> dict[str, Any]:
-    return {
-        "Version": __version__,
-        "OrthancVersion": system["Version"],
-        "Source": source.name,
-        "Capabilities": {
-            "ExtendedFind": system.get("Capabilities", {}).get("HasExtendedFind", False),
-            "StreamedAnswers": host.can_stream,
-        },
-        "StoreIn": configuration["StoreIn"],
-        "Level": configuration["Level"],
-        "Detail": configuration["Detail"],
-    }
 
 
 def _intentions(host: Host, configuration: Mapping[str, Any]) -> str:

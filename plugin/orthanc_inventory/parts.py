@@ -1,0 +1,107 @@
+"""What the configuration and the abilities of this Orthanc make of the parts of the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .config import SECTION, InvalidConfiguration
+from .dicom.scope import InvalidScope, Scope
+from .dicom.values import legal_value
+from .host import Host
+from .production.instance_writer import Settings
+from .production.schedule import Schedule
+from .sources import Source
+from .sources.details import Details
+from .sources.find import Find
+from .sources.index import IndexSource
+from .sources.objects import Objects
+from .sources.originals import Originals
+from .sources.query import IndexQuery
+from .sources.rejections import Rejections
+from .sources.walk import Walk
+from .stores.orthanc import PSEUDO_PATIENT
+
+
+def state_folder(host: Host, configured: str) -> Path:
+    """Relative paths begin at the folder of Orthanc's configuration, as its own do."""
+    if configured:
+        return host.folder_of_configuration / configured
+    configuration = host.configuration
+    index = configuration.get("IndexDirectory") or configuration.get("StorageDirectory") or "OrthancStorage"
+    return host.folder_of_configuration / index / "inventory"
+
+
+def make_source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
+    """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
+    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
+    extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
+    strategy = Find(host, objects) if extended else Walk(host, objects)
+    details = Details(host) if detail == "Files" else None
+    originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
+    query = IndexQuery(host, system, files=detail == "Files")
+    access = _study_access(configuration, system)
+    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, originals, Rejections(host), details)
+
+
+def make_schedules(configuration: Mapping[str, Any], source: Source) -> list[Schedule]:
+    """Raises: InvalidConfiguration, where the index cannot answer a scope."""
+    schedules = []
+    for position, configured in enumerate(configuration["Schedules"]):
+        try:
+            scope = Scope.parse(configured["Scope"], configuration["Timezone"])
+            source.check(scope)
+        except InvalidScope as error:
+            raise InvalidConfiguration(f"{SECTION}.Schedules[{position}].{error}") from None
+        schedules.append(Schedule(configured, scope))
+    return schedules
+
+
+def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:
+    """From where studies can be fetched: Retrieve AE Title and Retrieve URL."""
+    access = {"RetrieveAETitle": configuration["RetrieveAeTitle"] or system["DicomAet"]}
+    if configuration["RetrieveUrl"]:
+        access["RetrieveURL"] = configuration["RetrieveUrl"]
+    return access
+
+
+def make_settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Settings:
+    base_uri = configuration["FileAccess"]["BaseUri"]
+    base = {"StoredInstanceBaseURI": base_uri} if base_uri else {}
+    attributes: dict[str, Any] = {
+        "Manufacturer": "orthanc-inventory",
+        "ManufacturerModelName": "Orthanc",
+        "SoftwareVersions": f"orthanc-inventory {__version__}\\Orthanc {legal_value('LO', system['Version'])}",
+        "StudyAccessEndPointsSequence": [{**_study_access(configuration, system), **base}],
+    }
+    if station := legal_value("SH", system.get("Name", "")):
+        attributes["StationName"] = station
+    retrieval = {"RetrieveAETitle": configuration["Dimse"]["AeTitle"]} if configuration["Dimse"]["Enable"] else {}
+    if base or retrieval:
+        attributes["InventoryAccessEndPointsSequence"] = [{**retrieval, **base}]
+    return Settings(
+        store=configuration["StoreIn"],
+        records_per_instance=configuration["MaxRecordsPerInstance"],
+        throttle=configuration["ThrottleDelay"] / 1000,
+        timezone=configuration["Timezone"],
+        attributes=attributes,
+        days=configuration["Retention"]["Days"],
+        reference_access={"FileAccessURI": "./inventories/{uid}/file", "ContainerFileType": "DICOM"} if base else {},
+    )
+
+
+def facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], source: Source) -> dict[str, Any]:
+    return {
+        "Version": __version__,
+        "OrthancVersion": system["Version"],
+        "Source": source.name,
+        "Capabilities": {
+            "ExtendedFind": system.get("Capabilities", {}).get("HasExtendedFind", False),
+            "StreamedAnswers": host.can_stream,
+        },
+        "StoreIn": configuration["StoreIn"],
+        "Level": configuration["Level"],
+        "Detail": configuration["Detail"],
+    }
