@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orthanc_inventory.dicom.inventory_query import INVENTORY, InvalidQuery, InventoryQuery
+from orthanc_inventory.dicom.inventory_query import INVENTORY, InvalidQuery, InventoryQuery, Mechanisms
 
 ATTRIBUTES: dict[str, Any] = {
     "SpecificCharacterSet": "ISO_IR 192",
@@ -112,3 +112,42 @@ def test_what_is_asked_for_and_what_nobody_has() -> None:
     assert query.wanted == ["SOPInstanceUID", "TransactionUID"] and query.unsupported and query.uids is None
     assert not InventoryQuery(dict.fromkeys(INVENTORY, "")).unsupported
     assert InventoryQuery({"SOPInstanceUID": "1.2\\1.3"}).uids == ("1.2", "1.3")
+
+
+WITHOUT = Mechanisms(empty_values=False, multiple_values=False)
+SCOPE = {"ScopeOfInventorySequence": [{"GeneralMatchingSequence": [{"PatientName": "Müller^Jürgen"}]}]}
+ASKED = {"ScopeOfInventorySequence": [{"GeneralMatchingSequence": [{"PatientName": "Muler"}]}]}
+
+
+@pytest.mark.parametrize(
+    ("written", "mechanisms", "expected"),
+    [
+        ({"InventoryInstanceDescription": '""'}, WITHOUT, False),
+        ({"SOPInstanceUID": "1.2.2\\1.2.3"}, WITHOUT, True),
+        ({"ContentDate": "20260202-20260204", "ContentTime": "090000-100000"}, Mechanisms(), False),
+        ({"ContentDate": "20260202-20260204", "ContentTime": "090000-100000"}, Mechanisms(combined_date_time=True), True),
+        ({"ContentTime": "091530", "TimezoneOffsetFromUTC": "+0000"}, Mechanisms(), False),
+        ({"ContentTime": "0915", "TimezoneOffsetFromUTC": "+0000"}, Mechanisms(time_zones=True), True),
+        ({"ContentDate": "20260203", "TimezoneOffsetFromUTC": "-1100"}, Mechanisms(time_zones=True), False),
+        ({"ContentDate": "20260202", "TimezoneOffsetFromUTC": "-1100"}, Mechanisms(time_zones=True), True),
+        ({"TimezoneOffsetFromUTC": "nowhere"}, Mechanisms(), True),
+        (ASKED, Mechanisms(), False),
+        (ASKED, Mechanisms(fuzzy_names=True), True),
+    ],
+)
+def test_mechanisms(written: dict[str, Any], mechanisms: Mechanisms, expected: bool) -> None:
+    assert InventoryQuery(written, mechanisms).matches({**ATTRIBUTES, **SCOPE}) is expected
+
+
+@pytest.mark.parametrize(
+    ("written", "mechanisms"),
+    [
+        ({"ContentDate": '""'}, WITHOUT),
+        ({"ScopeOfInventorySequence": '""'}, WITHOUT),
+        ({"InventoryLevel": "STUDY\\SERIES"}, WITHOUT),
+        ({"TimezoneOffsetFromUTC": "nowhere"}, Mechanisms(time_zones=True)),
+    ],
+)
+def test_what_needs_a_mechanism(written: dict[str, Any], mechanisms: Mechanisms) -> None:
+    with pytest.raises(InvalidQuery, match=next(iter(written))):
+        InventoryQuery(written, mechanisms)

@@ -10,6 +10,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from orthanc_inventory.dicom.decoder import EncodedDataSet
+from orthanc_inventory.dicom.json_model import json_pieces
+from orthanc_inventory.dicom.native_model import xml_pieces
 from orthanc_inventory.dicom.recoding import explicit_elements, json_object
 
 
@@ -56,6 +58,38 @@ def test_json_is_what_was_encoded(explicit: bool) -> None:
     assert found["00200011"] == {"vr": "IS", "Value": [-3]} and found["04000404"] == {"vr": "OB", "InlineBinary": "AAECAw=="}
     assert found["00100010"] == {"vr": "PN", "Value": [{"Alphabetic": "Müller^Jürgen"}]}
     assert found["00280009"] == {"vr": "AT", "Value": ["00181063"]} and found["00081115"] == {"vr": "SQ"}
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_json_in_pieces_is_the_same_with_its_character_set(explicit: bool) -> None:
+    source = encoded(data_set(), explicit)
+    place = (0, len(source.buffer), explicit)
+    found = json.loads("".join(json_pieces(source, place)))
+    assert list(found) == sorted(found) and found.pop("00080005") == {"vr": "CS", "Value": ["ISO_IR 192"]}
+    assert found == json_object(source, place, "")
+
+
+def test_several_numbers_are_numbers() -> None:
+    content = Dataset()
+    content.PixelAspectRatio, content.SelectorUSValue, content.SelectorFDValue = [3, 4], [1, 65535], [0.5, float("inf")]
+    source = encoded(content, True)
+    found = json_object(source, (0, len(source.buffer), True), "")
+    assert [attribute["Value"] for attribute in found.values()] == [[3, 4], [0.5, "inf"], [1, 65535]]
+
+
+def test_names_and_private_attributes_in_xml() -> None:
+    content = Dataset()
+    content.SpecificCharacterSet, content.PatientName = "ISO_IR 192", "A&B^^^Dr.^PhD^more=山田"
+    content.private_block(0x0011, 'Maker "A" & <B>', create=True).add_new(0x23, "LO", "one")
+    source = encoded(content, True)
+    found = "".join(xml_pieces(source, (0, len(source.buffer), True)))
+    assert (
+        '<PersonName number="1"><Alphabetic><FamilyName>A&amp;B</FamilyName><NamePrefix>Dr.</NamePrefix>'
+        "<NameSuffix>PhD^more</NameSuffix></Alphabetic><Ideographic><FamilyName>山田</FamilyName></Ideographic></PersonName>"
+    ) in found
+    creator = "Maker &quot;A&quot; &amp; &lt;B&gt;"
+    assert f'<DicomAttribute tag="00110010" vr="LO"><Value number="1">{creator}</Value>' in found
+    assert f'<DicomAttribute tag="00110023" vr="LO" privateCreator="{creator}"><Value number="1">one</Value>' in found
 
 
 def test_json_leaves_out_what_is_not_wanted_at_its_top() -> None:

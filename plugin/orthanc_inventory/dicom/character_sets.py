@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
+UTF_8 = "ISO_IR 192"
+
 _ESCAPE = b"\x1b"
 _DEFAULT = ("", "ISO_IR 6", "ISO 2022 IR 6")
 # Python's codecs of these know the escape sequences themselves.

@@ -61,11 +61,11 @@ Element = tuple[int, str, int, int, bool]
 
 @lru_cache(maxsize=4096)
 def _vr(tag: int) -> str:
-    """The VR of the data dictionary (PS3.6), the first where there is a choice."""
+    """The VR of the data dictionary (PS3.6), the first where there is a choice; LO of a private creator (PS3.5 7.8.1)."""
     try:
         return dictionary_VR(tag).split(" ")[0]
     except KeyError:
-        return "UN"
+        return "LO" if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
 
 
 @lru_cache(maxsize=4096)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from .attributes import INSTANCE, SERIES, STUDY
-from .keys import InvalidScope, Key, parse_value
+from .keys import EMPTY, InvalidScope, Key, Kind, parse_value
 from .macros import STORED_FILE_ACCESS, Attribute, row
 from .matching import Conditions, Test, tests
+from .periods import offset_minutes
 from .records import Attributes
 
 _END_POINTS = (row("RetrieveAETitle", "3"), row("RetrieveURL", "3"), row("StoredInstanceBaseURI", "3"))
@@ -72,11 +73,26 @@ INVENTORY: Mapping[str, Attribute] = {
 INCORPORATED = "IncorporatedInventoryInstanceSequence"
 # They tell how the query is written.
 _NEVER_MATCHED = ("SpecificCharacterSet", "TimezoneOffsetFromUTC")
-_CONDITIONS = Conditions(fuzzy=False, combined=False, zone=0, adjusted_to=None)
+_TIMEZONE = "TimezoneOffsetFromUTC"
+# Text of these may be two quotation marks.
+_TEXT = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
 
 class InvalidQuery(ValueError):
     """One line that names the key and what is allowed, without the value."""
+
+
+class Mechanisms(NamedTuple):
+    """Kinds of matching that need more than a key (PS3.4 C.2.2.2), as C-FIND of inventories has them.
+
+    ``time_zones``: Timezone Offset From UTC (0008,0201) of the query is the zone of its dates and times.
+    """
+
+    fuzzy_names: bool = False
+    combined_date_time: bool = False
+    empty_values: bool = True
+    multiple_values: bool = True
+    time_zones: bool = False
 
 
 class InventoryQuery:
@@ -90,16 +106,17 @@ class InventoryQuery:
         InvalidQuery
     """
 
-    def __init__(self, written: Mapping[str, Any]) -> None:
+    def __init__(self, written: Mapping[str, Any], mechanisms: Mechanisms = Mechanisms()) -> None:
         if "QueryRetrieveLevel" in written:
             raise InvalidQuery("QueryRetrieveLevel must not be there: inventories have a single level")
         known = (keyword for keyword in written if keyword in INVENTORY)
         self.wanted = sorted(known, key=lambda keyword: INVENTORY[keyword].tag)
         self.unsupported = len(self.wanted) < len(written)
+        self._conditions = _conditions(written, mechanisms)
         self._keys: list[Key] = []
         for keyword in self.wanted:
             if keyword not in _NEVER_MATCHED:
-                self._keys += _keys((keyword,), INVENTORY[keyword], written[keyword])
+                self._keys += _keys((keyword,), INVENTORY[keyword], written[keyword], mechanisms)
 
     @property
     def needs_references(self) -> bool:
@@ -113,13 +130,22 @@ class InventoryQuery:
 
     @cached_property
     def _tests(self) -> list[Test]:
-        return [test for _, test in tests(self._keys, INVENTORY, _CONDITIONS)]
+        return [test for _, test in tests(self._keys, INVENTORY, self._conditions)]
 
     def matches(self, attributes: Attributes) -> bool:
         return all(test(attributes) for test in self._tests)
 
 
-def _keys(path: tuple[str, ...], attribute: Attribute, value: Any) -> Iterator[Key]:
+def _conditions(written: Mapping[str, Any], mechanisms: Mechanisms) -> Conditions:
+    """Inventories that do not tell their zone are in that of the query."""
+    offset = str(written.get(_TIMEZONE, "")).strip(" ") if mechanisms.time_zones else ""
+    zone = offset_minutes(offset)
+    if offset and zone is None:
+        raise InvalidQuery(f"{_TIMEZONE} must be an offset from UTC such as +0100 (PS3.3 C.12.1.1.8)")
+    return Conditions(mechanisms.fuzzy_names, mechanisms.combined_date_time, zone or 0, zone)
+
+
+def _keys(path: tuple[str, ...], attribute: Attribute, value: Any, mechanisms: Mechanisms) -> Iterator[Key]:
     """Those of a value, or below a sequence; none for universal matching."""
     if isinstance(value, list):
         if len(value) > 1:
@@ -128,12 +154,20 @@ def _keys(path: tuple[str, ...], attribute: Attribute, value: Any) -> Iterator[K
         for keyword, below in _items(value):
             if keyword not in rows:
                 raise InvalidQuery(f"{'.'.join((*path, keyword))} cannot be matched")
-            yield from _keys((*path, keyword), rows[keyword], below)
-    elif str(value).strip(" "):
+            yield from _keys((*path, keyword), rows[keyword], below, mechanisms)
+    elif text := str(value).strip(" "):
+        if text == EMPTY and not mechanisms.empty_values and attribute.vr in _TEXT:
+            yield Key(path, attribute, Kind.GENERAL, (EMPTY,))
+            return
         try:
-            yield parse_value(path, attribute, str(value))
+            key = parse_value(path, attribute, str(value))
         except InvalidScope as error:
             raise InvalidQuery(str(error).removeprefix("Scope.")) from None
+        if key.kind is Kind.EMPTY and not mechanisms.empty_values:
+            raise InvalidQuery(f"{'.'.join(path)} must not be {EMPTY}, as empty value matching was not asked for")
+        if key.kind is Kind.GENERAL and len(key.values) > 1 and not mechanisms.multiple_values:
+            raise InvalidQuery(f"{'.'.join(path)} must have one value, as multiple value matching was not asked for")
+        yield key
 
 
 def _items(items: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -10,12 +10,10 @@ from typing import Any
 
 from .decoder import EncodedDataSet, Element, Place
 from .elements import element_header, item_header
+from .steps import BINARY, SPECIFIC_CHARACTER_SET, values
 
-_SPECIFIC_CHARACTER_SET = 0x00080005
-_BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-_ONE_VALUE = frozenset({"LT", "ST", "UR", "UT"})
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
-_NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
 def json_object(data_set: EncodedDataSet, place: Place, character_set: str, without: Container[int] = ()) -> dict[str, Any]:
@@ -34,7 +32,7 @@ def json_object(data_set: EncodedDataSet, place: Place, character_set: str, with
         element = next(elements, None)
         if element is None:
             stack.pop()
-        elif element[0] == _SPECIFIC_CHARACTER_SET or (len(stack) == 1 and element[0] in without):
+        elif element[0] == SPECIFIC_CHARACTER_SET or (len(stack) == 1 and element[0] in without):
             continue
         elif element[1] == "SQ":
             items: list[dict[str, Any]] = []
@@ -43,19 +41,19 @@ def json_object(data_set: EncodedDataSet, place: Place, character_set: str, with
                 stack.append((data_set.elements(item), items[-1], data_set.character_set(item, character_set)))
             target[f"{element[0]:08X}"] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
         else:
-            target[f"{element[0]:08X}"] = _attribute(data_set, element, character_set)
+            target[f"{element[0]:08X}"] = json_attribute(data_set, element, character_set)
     return result
 
 
-def _attribute(data_set: EncodedDataSet, element: Element, character_set: str) -> dict[str, Any]:
+def json_attribute(data_set: EncodedDataSet, element: Element, character_set: str) -> dict[str, Any]:
+    """An element that is no sequence."""
     _, vr, start, stop, _ = element
     if start == stop:
         return {"vr": vr}
-    if vr in _BINARY:
+    if vr in BINARY:
         return {"vr": vr, "InlineBinary": base64.b64encode(data_set.buffer[start:stop]).decode("ascii")}
-    value = data_set.value(element, character_set)
-    values = value.split("\\") if isinstance(value, str) and vr not in _ONE_VALUE else [value]
-    return {"vr": vr} if values == [""] else {"vr": vr, "Value": [_value(vr, entry) for entry in values]}
+    found = values(data_set, element, character_set)
+    return {"vr": vr, "Value": [_value(vr, entry) for entry in found]} if found else {"vr": vr}
 
 
 def _value(vr: str, value: Any) -> Any:
@@ -63,7 +61,7 @@ def _value(vr: str, value: Any) -> Any:
     if value == "":
         return None
     if vr == "PN":
-        return {name: group for name, group in zip(_NAME_GROUPS, value.split("=")) if group}
+        return {name: group for name, group in zip(NAME_GROUPS, value.split("=")) if group}
     if vr == "AT":
         return value.upper()
     if vr == "IS" and _INTEGER.fullmatch(value):
