@@ -20,8 +20,10 @@ _ERRORS = {
     400: "BAD_REQUEST",
     403: "UNAUTHORIZED",
     404: "UNKNOWN_RESOURCE",
+    406: "NOT_ACCEPTABLE",
     409: "BAD_SEQUENCE_OF_CALLS",
     413: "BAD_REQUEST",
+    415: "BAD_FILE_FORMAT",
     500: "INTERNAL_ERROR",
     503: "BAD_SEQUENCE_OF_CALLS",
 }
@@ -76,13 +78,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A body: JSON made from ``value``, or ``chunks`` of bytes of a content type; ``size`` is their sum, if known before."""
+    """A body: JSON made from ``value``, or ``chunks`` of bytes of a content type; ``size`` is their sum, if known before.
+
+    With another ``status`` than 200 the content type is what Orthanc makes it: it knows none for such answers.
+    """
 
     value: Any = None
     chunks: Iterable[bytes | memoryview] | None = None
     size: int = 0
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
 
 
 _decode = json.JSONDecoder().raw_decode
@@ -231,7 +237,9 @@ class Host:
     def _answer(self, output: Any, answer: Answer) -> None:
         for name, value in answer.headers.items():
             output.SetHttpHeader(name, value)
-        if answer.chunks is None:
+        if answer.status != 200:
+            _send_status(output, answer.status, _joined(answer.chunks or (), answer.size))
+        elif answer.chunks is None:
             text = json.dumps(answer.value, indent=2, ensure_ascii=False)
             output.AnswerBuffer(text.encode("utf-8", "replace"), answer.content_type)
         elif self.can_stream:
@@ -256,10 +264,15 @@ class Host:
             },
             indent=2,
         )
-        try:
-            output.SendHttpStatus(status, body)
-        except TypeError:  # plugin 4.0 wants the length as well; json.dumps made it ASCII
-            output.SendHttpStatus(status, body, len(body))
+        _send_status(output, status, body.encode())
+
+
+def _send_status(output: Any, status: int, body: bytes) -> None:
+    text = body.decode()
+    try:
+        output.SendHttpStatus(status, text)
+    except TypeError:  # plugin 4.0 wants the length as well
+        output.SendHttpStatus(status, text, len(body))
 
 
 def identifier_of(*parts: str) -> str:

@@ -79,6 +79,9 @@ def make_settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -
     if station := legal_value("SH", system.get("Name", "")):
         attributes["StationName"] = station
     retrieval = {"RetrieveAETitle": configuration["Dimse"]["AeTitle"]} if configuration["Dimse"]["Enable"] else {}
+    if configuration["RetrieveUrl"] and configuration["DicomWeb"]["Enable"]:
+        # Both services of DICOMweb have one base.
+        retrieval["RetrieveURL"] = configuration["RetrieveUrl"]
     if base or retrieval:
         attributes["InventoryAccessEndPointsSequence"] = [{**retrieval, **base}]
     return Settings(

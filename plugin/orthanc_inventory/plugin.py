@@ -6,6 +6,7 @@ nothing of its former life.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from . import __version__
-from .config import SECTION, InvalidConfiguration, read_configuration
+from .config import InvalidConfiguration, read_configuration
 from .host import Answer, Host, Request, RestError, describe
 from .parts import facts, make_schedules, make_settings, make_source, state_folder
 from .production.catalogue import Catalogue
@@ -31,6 +32,8 @@ from .production.search import Search
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import CHECKS, DETAILS, Kind, Transaction
 from .production.verification import Verification
+from .services.dicomweb.routes import DicomWebRoutes, InvalidRoot, root_of
+from .services.dicomweb.store import InstanceStore
 from .services.dimse.inventory_find import InventoryFind
 from .services.dimse.inventory_retrieve import InventoryGet, InventoryMove
 from .services.dimse.inventory_storage import InventoryStorage
@@ -52,14 +55,12 @@ from .services.rest.status import StatusRoutes
 from .services.rest.studies import StudyRoutes
 from .services.rest.transactions import TransactionRoutes, public
 from .services.rest.verification import VerificationRoutes
+from .services.storage import InventoryStore
 from .sources.index_state import IndexState
 from .sources.stored_files import StoredFiles
 from .stores import Store
 from .stores.directory import DirectoryStore
 from .stores.orthanc import OrthancStore
-
-# Keys whose part of the product is not there yet: they are checked, and the log says that they do nothing.
-_WITHOUT_EFFECT = ("DicomWeb",)
 
 # The room that a store must have for a run to begin (bytes); each instance is checked again before it is put there.
 _SMALL = 64 * 1024
@@ -91,6 +92,7 @@ class Plugin:
         self._state_directory: StateDirectory | None = None
         self._attributes: InstanceAttributes | None = None
         self._dimse: Dimse | None = None
+        self._dicom_web_root = ""
         try:
             self._configuration = read_configuration(host.configuration)
         except InvalidConfiguration as error:
@@ -102,6 +104,9 @@ class Plugin:
             return
         host.on_change(self._start, self._stop, self._note, on_change)
         host.register_route("/inventories(/.*)?", self._serve)
+        self._dicom_web_root = _dicom_web_root(host, self._configuration)
+        if self._dicom_web_root:
+            host.register_route(f"{re.escape(self._dicom_web_root)}inventories(/.*)?", self._serve)
         host.extend_explorer(EXTENSION)
 
     def _serve(self, request: Request) -> Answer:
@@ -221,6 +226,11 @@ class Plugin:
             *ImportRoutes(imports, configuration["MaximumImportSize"]).routes(),
             *AppRoutes().routes(),
         ]
+        storage = InventoryStore(imports, catalogue)
+        if self._dicom_web_root:
+            base = configuration["RetrieveUrl"]
+            instances = InstanceStore(storage, configuration["MaximumImportSize"], base)
+            routes += DicomWebRoutes(self._dicom_web_root, base, catalogue, search, instances).routes()
         routes += OpenApiRoutes(routes).routes()
         measure()
         retention.start()
@@ -232,13 +242,14 @@ class Plugin:
         dimse.start(
             [
                 Echo(),
-                InventoryStorage(imports, catalogue, self._state_directory.folder),
+                InventoryStorage(storage, self._state_directory.folder),
                 InventoryFind(search),
                 InventoryMove(catalogue, dimse.peers, dimse.requestor),
                 InventoryGet(catalogue),
             ]
         )
-        host.log(f"version {__version__} is ready; the index is read by {source.name}; {_intentions(host, configuration)}")
+        kept = f"inventories are kept in {configuration['StoreIn']}"
+        host.log(f"version {__version__} is ready; the index is read by {source.name}; {kept}")
 
     def _stop(self) -> None:
         """Waits for the run, as Orthanc's API works only until this returns."""
@@ -270,8 +281,13 @@ class Plugin:
         self._schedules = self._notifications = self._dimse = self._attributes = None
 
 
-def _intentions(host: Host, configuration: Mapping[str, Any]) -> str:
-    written = host.configuration.get(SECTION, {})
-    idle = [key for key in _WITHOUT_EFFECT if key in written]
-    kept = f"inventories are kept in {configuration['StoreIn']}"
-    return f"{kept}; without effect in this version: {', '.join(idle)}" if idle else kept
+def _dicom_web_root(host: Host, configuration: Mapping[str, Any]) -> str:
+    """Below which DICOMweb has inventories; empty if it has none."""
+    # What is wrong in the section Inventory is told below that root, too.
+    if configuration and not configuration["DicomWeb"]["Enable"]:
+        return ""
+    try:
+        return root_of(host.configuration)
+    except InvalidRoot as error:
+        host.log_error(str(error))
+        return ""

@@ -21,6 +21,8 @@ from . import script
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancPython.so"
+# For a server whose ``configuration`` has it among its Plugins.
+DICOM_WEB_PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 SCRIPT = REPOSITORY / "plugin" / "inventory_plugin.py"
 # Made by tests/run.sh.
 CACHE = Path(os.environ.get("INVENTORY_TEST_CACHE", "/var/cache/orthanc-inventory"))

@@ -153,6 +153,23 @@ def test_the_examples_over_dicom_run(make_server: Callable[..., Server], tmp_pat
     assert (tmp_path / f"{own}.dcm").is_file() and (tmp_path / "1.9.1.dcm").is_file()
 
 
+def test_the_examples_over_dicomweb_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    server = make_server().start()
+    server.store(*archive.files(3))
+    own = server.make(Scope={"ModalitiesInStudy": "CT"})["SOPInstanceUID"]
+    [examples] = blocks(section("Over DICOMweb"), "sh")
+    assert examples.count("curl") == 7
+    script = f'curl() {{ command curl --silent --show-error --fail-with-body "$@"; }}\n{examples}'
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
+    # Two searches that find it, two forms of it, and the answer to its storage.
+    assert done.stdout.count(own) == 5 and "NativeDicomModel" in done.stdout
+    assert (tmp_path / "inventory.dcm").read_bytes() == server.request("GET", f"/inventories/{own}/file").content
+
+
 def test_the_table_of_the_routes_is_that_of_the_code(shared_server: Server) -> None:
     rows = re.findall(r"^\| `(GET|POST|DELETE) (/[^`?]*)[^`]*` \|", section("Routes"), re.MULTILINE)
     paths = shared_server.get("/inventories/openapi.json")["paths"]

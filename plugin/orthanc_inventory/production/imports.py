@@ -20,7 +20,7 @@ from .transaction import utc_now
 
 
 # The ways by which inventories come in, as their Origin tells.
-IMPORT, C_STORE = "Import", "C-STORE"
+IMPORT, C_STORE, DICOM_WEB = "Import", "C-STORE", "DICOMweb"
 
 
 class UidTaken(Exception):

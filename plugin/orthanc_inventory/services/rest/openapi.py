@@ -20,10 +20,17 @@ _QUERY: Mapping[str, tuple[str, dict[str, Any]]] = {
     "limit": ("how many entries to answer at most", {"type": "integer", "minimum": 0}),
     "format": ("the form of the answer", {"type": "string"}),
     "level": ("the level of what is told: STUDY, SERIES or INSTANCE", {"type": "string"}),
+    "accept": ("the media type of the answer, before what the header Accept says", {"type": "string"}),
+    "includefield": ("keywords or tags of further attributes, with commas between, or all", {"type": "string"}),
+    "offset": ("how many results to leave out at the beginning", {"type": "integer", "minimum": 0}),
+    "fuzzymatching": ("names that are alike match too", {"type": "boolean"}),
+    "emptyvaluematching": ("two quotation marks match an empty value", {"type": "boolean"}),
+    "multiplevaluematching": ("several values can be asked for, with backslashes between", {"type": "boolean"}),
     "columns": ("keywords of attributes, with commas between", {"type": "string"}),
 }
 _ERROR = {
-    "description": "Refused: 400 wrong value, 403 not allowed, 404 unknown, 409 not possible now, 413 too large, 503 not ready",
+    "description": "Refused: 400 wrong value, 403 not allowed, 404 unknown, 406 and 415 media types, "
+    "409 not possible now, 413 too large, 503 not ready",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
 _ERROR_SCHEMA = {
@@ -81,9 +88,10 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _body(body: Keys | str) -> dict[str, Any]:
-    if isinstance(body, str):
-        return {body: {"schema": {"type": "string", "format": "binary"}}}
+def _body(body: Keys | str | tuple[str, ...]) -> dict[str, Any]:
+    if isinstance(body, (str, tuple)):
+        kinds = (body,) if isinstance(body, str) else body
+        return {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
     properties = {name: _schema(types if isinstance(types, tuple) else (types,)) for name, types in body.items()}
     return {"application/json": {"schema": {"type": "object", "properties": properties, "additionalProperties": False}}}
 

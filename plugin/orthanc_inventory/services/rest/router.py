@@ -36,7 +36,7 @@ class Route(NamedTuple):
     """``path`` as in the documentation, with its parameters in braces; ``serve`` gets the request and their values.
 
     The rest tells users of the route: what it does, the ``parameters`` of its query, the keys of its JSON ``body``, or the
-    content type of another one, and the content type, or types, that it ``answers``.
+    content type, or types, of another one, and the content type, or types, that it ``answers``.
     """
 
     method: str
@@ -44,7 +44,7 @@ class Route(NamedTuple):
     serve: Callable[..., Answer]
     summary: str = ""
     parameters: tuple[str, ...] = ()
-    body: Keys | str | None = None
+    body: Keys | str | tuple[str, ...] | None = None
     answers: str | tuple[str, ...] = "application/json"
 
 
@@ -82,9 +82,7 @@ class Router:
 
 
 def _expression(path: str) -> str:
-    for parameter, expression in _PARAMETERS.items():
-        path = path.replace(parameter, expression)
-    return path
+    return re.sub(r"{\w+}|[^{]+", lambda part: _PARAMETERS.get(part[0]) or re.escape(part[0]), path)
 
 
 def user_of(request: Request) -> str:
