@@ -78,9 +78,9 @@ def test_a_study_that_never_rests_is_skipped_by_name(make_server: Callable[..., 
 
 def test_a_study_that_is_deleted_before_it_is_read_is_left_out_and_counted(make_server: Callable[..., Server]) -> None:
     text = """
-def delete(self, study, *arguments):
-    orthanc.RestApiDelete("/studies/" + study)
-at(IndexSource, 'read', [2], delete)
+def delete(*arguments):
+    orthanc.RestApiDelete("/studies/" + json.loads(orthanc.RestApiGet("/studies"))[1])
+at(IndexSource, 'group', [1], delete)
 """
     server = make_server().start_with(text)
     server.store(*archive.files(3))
@@ -101,9 +101,10 @@ def test_what_cannot_be_read_makes_the_inventory_partial(make_server: Callable[.
     place = {"a study": "(IndexSource,)", "its series": "(Walk, Find)", "its instances": "(Walk, Find)"}[failing]
     method = {"a study": "_read", "its series": "series", "its instances": "instances"}[failing]
     text = f"""
-def fail(*arguments):
-    raise HostError(14, "the database is broken")
-for kind in {place}: at(kind, '{method}', [2], fail)
+def fail(self, resources, *arguments):
+    if json.loads(orthanc.RestApiGet("/studies"))[1] in json.dumps(resources):
+        raise HostError(14, "the database is broken")
+for kind in {place}: at(kind, '{method}', always, fail)
 """
     server = make_server().start_with(text)
     server.store(*archive.files(3))

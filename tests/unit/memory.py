@@ -11,6 +11,7 @@ from orthanc_inventory.dicom.records import InstanceRecord, SeriesRecord, Skippe
 from orthanc_inventory.dicom.scope import Scope
 from orthanc_inventory.host import identifier_of
 from orthanc_inventory.sources import Encoded, StudyDeleted, StudyUnreadable
+from orthanc_inventory.sources.group import Group
 from orthanc_inventory.sources.selection import within
 from orthanc_inventory.stores import InstanceGone, Run, StoreError
 
@@ -87,8 +88,16 @@ class MemorySource:
     def studies(self, scope: Scope) -> Sequence[str]:
         return list(self._studies)
 
+    def group(self, studies: Sequence[str], level: str, scope: Scope) -> Group:
+        return Group(studies[:1], {}, set())
+
     def read(
-        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+        self,
+        study: str,
+        level: str,
+        scope: Scope,
+        encode: Callable[[StudyRecord], Encoded],
+        group: Group | None = None,
     ) -> tuple[Encoded, list[Skipped]] | None:
         self.reads.append(study)
         if study in self.gone:

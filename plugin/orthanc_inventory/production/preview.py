@@ -6,6 +6,10 @@ from threading import Event
 
 from ..dicom.scope import Scope
 from ..sources import Source, StudyDeleted, StudyUnreadable
+from ..sources.group import Group
+
+# Studies that are known ahead, so that several can be read at once.
+_FOLLOWING = 100
 
 
 class Stopped(Exception):
@@ -19,11 +23,15 @@ def count_studies(source: Source, scope: Scope, stopping: Event) -> int:
         Stopped, HostError
     """
     studies = 0
-    for study in source.studies(scope):
+    snapshot = source.studies(scope)
+    group: Group | None = None
+    for place, study in enumerate(snapshot):
         if stopping.is_set():
             raise Stopped
+        if group is None or study not in group.studies:
+            group = source.group(snapshot[place : place + _FOLLOWING], "STUDY", scope)
         try:
-            studies += source.read(study, "STUDY", scope, lambda record: None) is not None
+            studies += source.read(study, "STUDY", scope, lambda record: None, group) is not None
         except (StudyDeleted, StudyUnreadable):
             continue
     return studies

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,8 @@ from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, Interrupted, Pr
 
 # Studies that are taken from the snapshot at a time.
 _BATCH = 1000
+# Studies that are known ahead, so that several can be read at once.
+_FOLLOWING = 100
 # How long a run waits at its begin for changes that are on their way to the callback (seconds).
 _PATIENCE = 10.0
 
@@ -93,8 +95,8 @@ class Producer:
             if self._transaction.base and self._increment is None:
                 raise BaseUnusable("the base is no longer there: make a full inventory")
             self._begin()
-            for study in self._studies():
-                self._take(study)
+            for study, following in self._studies():
+                self._take(study, following)
             before_end()
             self._finish(State.SUCCESS)
         except Interrupted:
@@ -131,25 +133,26 @@ class Producer:
             transaction.total_studies = len(studies)
             self._journal.begin(transaction, studies)
         if self._increment:
-            self._increment.locate(self._snapshot(0))
+            self._increment.locate(study for batch in self._snapshot(0) for study in batch)
         self._kept = self._journal.instances(transaction.study_uid)
         self._store.keep_only(transaction.run, [instance.uid for instance in self._kept])
         transaction.progress = replace(self._checkpoint)
         self._log(self._line("starts"))
 
-    def _snapshot(self, position: int) -> Iterator[str]:
+    def _snapshot(self, position: int) -> Iterator[Sequence[str]]:
         while batch := self._journal.studies(self._transaction, position, _BATCH):
-            yield from batch
+            yield batch
             position += len(batch)
 
-    def _studies(self) -> Iterator[str]:
-        """The studies of the snapshot that are not in a leaf yet."""
+    def _studies(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """The studies of the snapshot that are not in a leaf yet, each with those that follow next."""
         progress = self._transaction.progress
-        for study in self._snapshot(progress.position):
-            self._pace.rest()
-            yield study
-            progress.position += 1
-            self._pace.tell()
+        for batch in self._snapshot(progress.position):
+            for place, study in enumerate(batch, 1):
+                self._pace.rest()
+                yield study, batch[place : place + _FOLLOWING]
+                progress.position += 1
+                self._pace.tell()
 
     def _line(self, verb: str) -> str:
         progress, transaction = self._transaction.progress, self._transaction
@@ -161,10 +164,10 @@ class Producer:
             f"{records / progress.runtime if progress.runtime else 0:.0f} records/s"
         )
 
-    def _take(self, study: str) -> None:
+    def _take(self, study: str, following: Sequence[str]) -> None:
         progress = self._transaction.progress
         try:
-            recorded = self._recorder.record(study)
+            recorded = self._recorder.record(study, following)
         except StudyDeleted:
             progress.deleted_studies += 1
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from ..dicom.encoder import StudyEncoder
 from ..dicom.records import Attributes, SeriesRecord, Skipped, StudyRecord
 from ..dicom.scope import Scope
 from ..sources import Source, StudyDeleted, StudyUnreadable
+from ..sources.group import Group
 from ..stores import InstanceGone
 from .increment import Increment
 from .places import Place, encode_place, numbers_of
@@ -59,17 +60,23 @@ class Recorder:
         self._level = level
         self._scope = scope
         self._include_removed = include_removed
+        self._group: Group | None = None
 
-    def record(self, study: str) -> Recorded | None:
+    def record(self, study: str, following: Sequence[str]) -> Recorded | None:
         """None: not in scope, or nothing to say.
+
+        Args:
+            following: the studies that are to be recorded next, in this order.
 
         Raises:
             StudyDeleted: it is gone, and the base does not know it.
             StudyUnreadable, InvalidRecord
         """
         before = self._increment.place(study) if self._increment else None
+        if self._group is None or study not in self._group.studies:
+            self._group = self._source.group([study, *following], self._level, self._scope)
         try:
-            recorded = self._read(study, self._scope, before)
+            recorded = self._read(study, self._scope, before, self._group)
             if recorded is None and before is not None and before.children:
                 # It has left the scope; to say nothing would leave the earlier record standing as if it were true.
                 recorded = self._read(study, Scope(), before)
@@ -81,8 +88,8 @@ class Recorder:
             raise StudyUnreadable("its record in the base, which has more than is there now, cannot be read") from None
         return recorded
 
-    def _read(self, study: str, scope: Scope, before: Place | None) -> Recorded | None:
-        read = self._source.read(study, self._level, scope, lambda record: self._encode(record, before))
+    def _read(self, study: str, scope: Scope, before: Place | None, group: Group | None = None) -> Recorded | None:
+        read = self._source.read(study, self._level, scope, lambda record: self._encode(record, before), group)
         recorded, skipped = read or (None, [])
         return recorded and recorded._replace(skipped=skipped + recorded.skipped)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..dicom.records import Skipped, StudyRecord
 from ..dicom.scope import Scope
 
+if TYPE_CHECKING:
+    from .group import Group
 
 Encoded = TypeVar("Encoded")
 
@@ -56,12 +58,21 @@ class Source(Protocol):
     def studies(self, scope: Scope) -> Sequence[str]:
         """The identifiers of all studies that may match, as a snapshot of this moment."""
 
+    def group(self, studies: Sequence[str], level: str, scope: Scope) -> Group:
+        """Reads the first of these studies together, as many as are worth it. What is wrong with one shows in ``read``."""
+
     def read(
-        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+        self,
+        study: str,
+        level: str,
+        scope: Scope,
+        encode: Callable[[StudyRecord], Encoded],
+        group: Group | None = None,
     ) -> tuple[Encoded, list[Skipped]] | None:
         """One study as it was at its Item Inventory DateTime, with what could not be read of it; None: not in scope.
 
-        The record is given to ``encode`` while it is read, and again when the study turns out to have changed meanwhile.
+        The record is given to ``encode`` while it is read, and again when the study turns out to have changed meanwhile. A
+        ``group`` of the same level and scope may hold what is to be read.
 
         Raises:
             StudyDeleted, StudyUnreadable

@@ -1,52 +1,33 @@
 """Study records from Orthanc's index, each read consistently.
 
-How the index is asked depends on what this Orthanc can do and is fast at: see ``Strategy``.
+How the index is asked depends on what this Orthanc can do and is fast at: see ``group.Strategy``.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ..dicom.attributes import SERIES, STUDY
-from ..dicom.records import Attributes, InstanceRecord, SeriesRecord, Skipped, StudyRecord
+from ..dicom.records import Attributes, SeriesRecord, Skipped, StudyRecord
 from ..dicom.scope import Scope
 from ..dicom.uids import INVENTORY_STORAGE
 from ..host import Host, HostError, NotFound
 from . import Encoded, Moved, StudyDeleted, StudyUnreadable
 from .data_sets import DataSets, add_other_patient_ids, completed
 from .details import Details
+from .group import Group, Opened, Strategy, children, is_restless, open_alone, read_group
 from .originals import Originals, date_time
 from .query import IndexQuery
 from .rejections import Marks, Rejections
 from .selection import deeper, within
+from .study_pages import head as study_head
 
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
-# LastUpdate counts seconds: of a study that changed this lately (seconds) it does not tell whether it changed again.
-_RESTLESS = datetime.timedelta(seconds=2)
 # Instance Availability (0008,0056): what Orthanc lists can be fetched at once. Study and series say it for their instances.
 _AVAILABILITY = "ONLINE"
-
-
-class Strategy(Protocol):
-    """One way of asking Orthanc's index for series and instances."""
-
-    name: str
-
-    def series(self, study: str) -> list[dict[str, Any]]:
-        """The series of a study as Orthanc expands them: ID, MainDicomTags, Instances (IDs)."""
-
-    def instances(
-        self, study: str, series: list[dict[str, Any]], skipped: list[Skipped]
-    ) -> Iterator[tuple[dict[str, Any], list[InstanceRecord]]]:
-        """Each of the series with its instance records; instances that cannot be read are added to ``skipped``.
-
-        Raises:
-            Moved: the instances are no longer those that ``series`` lists.
-        """
 
 
 class IndexSource:
@@ -98,8 +79,8 @@ class IndexSource:
 
     def children(self, study: str) -> tuple[str, list[str]]:
         try:
-            head = self._host.get_json(f"/studies/{study}")
-            return head.get("LastUpdate", ""), _identifiers(self._strategy.series(study))
+            head = study_head(self._host, study)
+            return head["LastUpdate"], _identifiers(self._strategy.series([head])[study])
         except NotFound:
             raise StudyDeleted from None
 
@@ -119,12 +100,27 @@ class IndexSource:
     def studies(self, scope: Scope) -> Sequence[str]:
         return self._query.studies(scope)
 
+    def group(self, studies: Sequence[str], level: str, scope: Scope) -> Group:
+        if self._details is not None:  # to read the headers takes most of the time, and they are to be of the same moment
+            return Group(studies[:1], {}, set())
+        with_instances = deeper(level, scope.deepest_level) == "INSTANCE"
+        return read_group(
+            self._strategy, studies, with_instances,
+            lambda head: self._may_match_head(head, scope), lambda opened: self._may_match(opened, scope),
+        )
+
     def read(
-        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+        self,
+        study: str,
+        level: str,
+        scope: Scope,
+        encode: Callable[[StudyRecord], Encoded],
+        group: Group | None = None,
     ) -> tuple[Encoded, list[Skipped]] | None:
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
-                return self._read(study, level, scope, encode)
+                opened = group.take(study) if group and not attempt else None
+                return self._read(study, level, scope, encode, opened)
             except Moved:
                 continue
             except NotFound:
@@ -144,34 +140,18 @@ class IndexSource:
         return True
 
     def _read(
-        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded]
+        self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded], opened: Opened | None
     ) -> tuple[Encoded, list[Skipped]] | None:
-        head = self._host.get_json(f"/studies/{study}")
-        attributes = dict(self._of_study.from_index({**head["PatientMainDicomTags"], **head["MainDicomTags"]}, {}))
-        if not scope.may_match_study(attributes) or not scope.matches_labels(head.get("Labels", ())):
+        head = opened.head if opened else study_head(self._host, study)
+        if not self._may_match_head(head, scope):
             return None
-        if attributes.get("PatientID") == self._pseudo_patient and self._is_inventory(study):
+        opened = opened or open_alone(self._strategy, head)
+        if self._of_head(head).get("PatientID") == self._pseudo_patient and self._is_inventory(opened.series):
             return None
-        series = self._strategy.series(study)
-        # All that is recorded is what these lists name: whatever comes later is found to differ from them.
-        now = datetime.datetime.now(datetime.timezone.utc)
-        if {entry["ID"] for entry in series} != set(head["Series"]):
-            raise Moved
-        last_update = head.get("LastUpdate", "")
-        attributes |= {
-            **self._access,
-            "ItemInventoryDateTime": now.strftime("%Y%m%d%H%M%S.%f+0000"),
-            "StudyUpdateDateTime": date_time(last_update),
-            "InstanceAvailability": _AVAILABILITY,
-            "ModalitiesInStudy": "\\".join(sorted({entry["MainDicomTags"].get("Modality") or "OT" for entry in series})),
-            "NumberOfStudyRelatedSeries": str(len(series)),
-            "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
-        }
-        marks = self._rejections.marks(series)
-        attributes |= marks.study
-        add_other_patient_ids(attributes)
-        if not scope.may_match_study(attributes):
+        if not self._may_match(opened, scope):
             return None
+        series, marks = opened.series, self._rejections.marks(opened.series)
+        attributes = self._attributes(opened, marks)
         details: dict[str, Attributes] = {}
         unread = 0
         if self._details is not None:
@@ -181,39 +161,73 @@ class IndexSource:
         recorded = self._originals.of_study(head, attributes)
         if not scope.matches_study(recorded):
             return None
-        records = within(scope, self._series(study, series, deeper(level, scope.deepest_level), skipped, details, marks))
+        records = within(scope, self._series(opened, deeper(level, scope.deepest_level), skipped, details, marks))
         if records is None:
             if skipped:
                 raise StudyUnreadable("some of its instances cannot be read, so that it may be in scope or not")
             return None
         # At the level of instances those headers are read for their instances, and counted there.
         unread = 0 if level == "INSTANCE" else unread
+        last_update = head["LastUpdate"]
         encoded = encode(StudyRecord(study, recorded, records, unread, _identifiers(series), last_update))
-        if self._last_update(study) != last_update:
-            raise Moved
-        if last_update >= (now - _RESTLESS).strftime("%Y%m%dT%H%M%S") or not last_update:
-            if _children(self._strategy.series(study)) != _children(series):
-                raise Moved
+        if not opened.is_proven:
+            self._prove(opened)
         return encoded, skipped
+
+    def _of_head(self, head: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(self._of_study.from_index({**head["PatientMainDicomTags"], **head["MainDicomTags"]}, {}))
+
+    def _may_match_head(self, head: Mapping[str, Any], scope: Scope) -> bool:
+        return scope.may_match_study(self._of_head(head)) and scope.matches_labels(head["Labels"])
+
+    def _may_match(self, opened: Opened, scope: Scope) -> bool:
+        return scope.may_match_study(self._attributes(opened, self._rejections.marks(opened.series)))
+
+    def _attributes(self, opened: Opened, marks: Marks) -> dict[str, Any]:
+        """Of the study, by its index alone."""
+        series = opened.series
+        attributes = {
+            **self._of_head(opened.head),
+            **self._access,
+            "ItemInventoryDateTime": opened.moment.strftime("%Y%m%d%H%M%S.%f+0000"),
+            "StudyUpdateDateTime": date_time(opened.head["LastUpdate"]),
+            "InstanceAvailability": _AVAILABILITY,
+            "ModalitiesInStudy": "\\".join(sorted({entry["MainDicomTags"].get("Modality") or "OT" for entry in series})),
+            "NumberOfStudyRelatedSeries": str(len(series)),
+            "NumberOfStudyRelatedInstances": str(sum(len(entry["Instances"]) for entry in series)),
+            **marks.study,
+        }
+        add_other_patient_ids(attributes)
+        return attributes
+
+    def _prove(self, opened: Opened) -> None:
+        """Raises: Moved, when something may have changed since the study was opened."""
+        if self._last_update(opened.head["ID"]) != opened.head["LastUpdate"]:
+            raise Moved
+        if is_restless(opened):
+            if children(self._strategy.series([opened.head])[opened.head["ID"]]) != children(opened.series):
+                raise Moved
 
     def _series(
         self,
-        study: str,
-        series: list[dict[str, Any]],
+        opened: Opened,
         level: str,
         skipped: list[Skipped],
         details: Mapping[str, Attributes],
         marks: Marks,
     ) -> Iterator[SeriesRecord]:
         if level == "INSTANCE":
-            for entry, instances in self._strategy.instances(study, series, skipped):
+            for entry, instances, unreadable in opened.instances or self._strategy.instances(opened.series):
+                if instances is None:
+                    raise Moved
+                skipped += unreadable
                 if self._details is not None:
                     self._details.add_to_instances(instances)
                 self._originals.add_to_instances(entry, instances)
                 marks.add_to(instances)
                 yield SeriesRecord(entry["ID"], self._series_attributes(entry, details, marks), instances)
         else:
-            for entry in series:
+            for entry in opened.series:
                 yield SeriesRecord(entry["ID"], self._series_attributes(entry, details, marks))
 
     def _series_attributes(self, entry: dict[str, Any], details: Mapping[str, Attributes], marks: Marks) -> Attributes:
@@ -231,16 +245,14 @@ class IndexSource:
         except NotFound:  # Orthanc keeps none, or the study is gone
             return ""
 
-    def _is_inventory(self, study: str) -> bool:
+    def _is_inventory(self, series: list[dict[str, Any]]) -> bool:
         """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
-        unreadable: list[Skipped] = []
-        series = self._strategy.instances(study, self._strategy.series(study), unreadable)
-        records = (record for _, instances in series for record in instances)
-        return all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in records) and not unreadable
-
-
-def _children(series: list[dict[str, Any]]) -> dict[str, set[str]]:
-    return {entry["ID"]: set(entry["Instances"]) for entry in series}
+        return all(
+            instances is not None
+            and not unreadable
+            and all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in instances)
+            for _, instances, unreadable in self._strategy.instances(series)
+        )
 
 
 def _identifiers(series: list[dict[str, Any]]) -> list[str]:

@@ -61,7 +61,7 @@ class Originals:
 
     def add_to_instances(self, series: Mapping[str, Any], instances: Sequence[InstanceRecord]) -> None:
         """The same for the instances of a series, whose attributes hold the note and the date of reception."""
-        note = _note(series)
+        note = note_of(series)
         if note is None or not any(NOTE in instance.attributes for instance in instances):
             return
         try:
@@ -76,7 +76,7 @@ class Originals:
             instance.attributes = self._with_original(_INSTANCE, attributes, original, changed)
 
     def _original(self, level: str, resource: Mapping[str, Any]) -> dict[str, Any] | None:
-        note = _note(resource)
+        note = note_of(resource)
         if note is None:
             return None
         try:
@@ -107,5 +107,6 @@ class Originals:
         return {**attributes, "OriginalAttributesSequence": [*earlier, item]}
 
 
-def _note(resource: Mapping[str, Any]) -> str | None:
+def note_of(resource: Mapping[str, Any]) -> str | None:
+    """The ID of what a resource was modified from."""
     return resource.get(NOTE) or resource.get("Metadata", {}).get(NOTE)

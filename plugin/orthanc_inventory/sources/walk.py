@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..dicom.records import InstanceRecord, Skipped
 from ..host import Host, HostError, NotFound
 from . import Moved
 from .objects import Objects
+from .study_pages import heads
 
 # Instances in one answer: the call holds up every other route of the plugin while it lasts.
 _PAGE = 1000
@@ -16,19 +17,32 @@ _PAGE = 1000
 
 class Walk:
     name = "walk: children of each series with metadata, MD5 per instance"
+    studies_at_once = 1
 
     def __init__(self, host: Host, objects: Objects) -> None:
         self._host = host
         self._objects = objects
 
-    def series(self, study: str) -> list[dict[str, Any]]:
-        return self._host.get_json(f"/studies/{study}/series")
+    def heads(self, studies: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return heads(self._host, studies)
+
+    def heads_again(self, studies: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return heads(self._host, [study["ID"] for study in studies])
+
+    def series(self, studies: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        return {study["ID"]: self._host.get_json(f"/studies/{study['ID']}/series") for study in studies}
 
     def instances(
-        self, study: str, series: list[dict[str, Any]], skipped: list[Skipped]
-    ) -> Iterator[tuple[dict[str, Any], list[InstanceRecord]]]:
+        self, series: Sequence[dict[str, Any]]
+    ) -> Iterator[tuple[dict[str, Any], list[InstanceRecord] | None, list[Skipped]]]:
         for entry in series:
-            yield entry, self._records(entry["Instances"], skipped)
+            skipped: list[Skipped] = []
+            try:
+                records = self._records(entry["Instances"], skipped)
+            except Moved:
+                yield entry, None, skipped
+            else:
+                yield entry, records, skipped
 
     def _records(self, identifiers: list[str], skipped: list[Skipped]) -> list[InstanceRecord]:
         record, get = self._objects.record, self._host.get
