@@ -15,7 +15,7 @@ from . import archive
 from .server import INSTALLATIONS, Server, object_uids
 
 # Where Orthanc has a way to read several studies at once.
-_EXTENDED = pytest.mark.parametrize("installation", INSTALLATIONS[1:], ids=lambda installation: installation.name, indirect=True)
+_EXTENDED = pytest.mark.parametrize("installation", INSTALLATIONS[1:], ids=lambda entry: entry.name, indirect=True)
 
 
 def objects() -> Iterator[bytes]:
