@@ -68,7 +68,8 @@ class Find:
         return found | heads(self._host, [study["ID"] for study in studies if study["ID"] not in found])
 
     def series(self, studies: Sequence[Resource]) -> dict[str, list[Resource]]:
-        return dict(self._children("Series", studies, "Study", self._series_page))
+        found = self._children("Series", studies, "Study", self._series_page)
+        return {study: sorted(series, key=_series_uid) for study, series in found}
 
     def instances(
         self, series: Sequence[Resource]
@@ -85,7 +86,7 @@ class Find:
     def _children(
         self, level: str, parents: Sequence[Resource], parent: str, page: int
     ) -> Iterator[tuple[str, list[Resource]]]:
-        """The children of each parent, in the order of these.
+        """The children of each parent, with its ID.
 
         Some other patient may have resources with the same UIDs: an answer belongs where Orthanc says that it does.
         """
@@ -153,6 +154,10 @@ def _of(resources: Iterable[Resource], keyword: str) -> Resource | None:
     if not all(map(_UID.fullmatch, uids)):
         return None
     return {"Query": dict.fromkeys(_NAMES[keyword], "\\".join(uids)), "CaseSensitive": True}
+
+
+def _series_uid(series: Resource) -> str:
+    return series["MainDicomTags"].get("SeriesInstanceUID", "")
 
 
 def _file(attachments: list[Resource]) -> tuple[int | str, str]:
