@@ -108,8 +108,8 @@ def read_group(
         while len(looked) < min(strategy.studies_at_once, len(studies)) and _size(opened) < _INSTANCES:
             part = studies[len(looked) : len(looked) + _LOOK]
             looked += part
-            opened |= _open(strategy, list(strategy.heads(part).values()), may_match_head)
-            opened |= {study: entry._replace(in_scope=entry.in_scope and may_match(entry)) for study, entry in opened.items()}
+            found = _open(strategy, list(strategy.heads(part).values()), may_match_head)
+            opened |= {study: entry._replace(in_scope=entry.in_scope and may_match(entry)) for study, entry in found.items()}
         if with_instances:
             opened |= _with_instances(strategy, opened)
         proven = _proven(strategy, opened, with_instances)
