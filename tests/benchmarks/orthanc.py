@@ -29,7 +29,8 @@ class Measurement:
     """Of one archive: ``rate`` in instances a second, waits in seconds, ``memory`` by which Orthanc grew in a run in bytes.
 
     ``directory`` and ``orthanc`` are what had to be done, asking for instance by instance, or study by study where Orthanc is
-    faster so, divided by what the run took; ``same`` is the first with the very requests of the plugin; ``ingest`` is that of the leaves divided by that of reading.
+    faster so, divided by what the run took; ``same`` is the first with the very requests of the plugin; ``ingest`` is that of
+    the leaves divided by that of reading.
     Each is the median over rounds, whose parts follow each other closely: a machine is fast at one time and slow at another. Of
     waits and memory it is the worst.
     """
