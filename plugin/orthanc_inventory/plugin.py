@@ -19,6 +19,7 @@ from .host import Answer, Host, Request, RestError, describe
 from .parts import facts, make_schedules, make_settings, make_source, state_folder
 from .production.catalogue import Catalogue
 from .production.changes import Changes
+from .production.events import Events
 from .production.findings import Findings
 from .production.imports import Imports
 from .production.increment import Increment
@@ -34,6 +35,8 @@ from .production.transaction import CHECKS, DETAILS, Kind, Transaction
 from .production.verification import Verification
 from .services.dicomweb.routes import DicomWebRoutes, InvalidRoot, root_of
 from .services.dicomweb.store import InstanceStore
+from .services.dimse.event_reports import EventReports
+from .services.dimse.inventory_creation import InventoryCreation
 from .services.dimse.inventory_find import InventoryFind
 from .services.dimse.inventory_retrieve import InventoryGet, InventoryMove
 from .services.dimse.inventory_storage import InventoryStorage
@@ -93,6 +96,7 @@ class Plugin:
         self._attributes: InstanceAttributes | None = None
         self._dimse: Dimse | None = None
         self._dicom_web_root = ""
+        self._event_reports: EventReports | None = None
         try:
             self._configuration = read_configuration(host.configuration)
         except InvalidConfiguration as error:
@@ -213,6 +217,8 @@ class Plugin:
         search = Search(catalogue, self._attributes)
         search.forget_deleted()
         self._dimse = dimse = Dimse(host, configuration, self._state_directory.folder)
+        events = Events(journal, settings)
+        self._event_reports = event_reports = EventReports(events, dimse.peers, dimse.requestor, host.log)
         routes = [
             *transactions.routes(),
             *VerificationRoutes(catalogue, sources, runs, findings, transactions.accept).routes(),
@@ -246,14 +252,19 @@ class Plugin:
                 InventoryFind(search),
                 InventoryMove(catalogue, dimse.peers, dimse.requestor),
                 InventoryGet(catalogue),
+                InventoryCreation(runs, events, event_reports, dimse.peers, source, configuration),
             ]
         )
+        if configuration["Dimse"]["Enable"]:
+            event_reports.start()
         kept = f"inventories are kept in {configuration['StoreIn']}"
         host.log(f"version {__version__} is ready; the index is read by {source.name}; {kept}")
 
     def _stop(self) -> None:
         """Waits for the run, as Orthanc's API works only until this returns."""
         self._router = None
+        if self._event_reports is not None:
+            self._event_reports.stop()
         if self._dimse is not None:
             self._dimse.stop()
         if self._previews is not None:
@@ -278,7 +289,7 @@ class Plugin:
             self._state_directory.close()
         self._comparisons = None
         self._previews = self._runs = self._retention = self._changes = self._journal = self._state_directory = None
-        self._schedules = self._notifications = self._dimse = self._attributes = None
+        self._schedules = self._notifications = self._dimse = self._event_reports = self._attributes = None
 
 
 def _dicom_web_root(host: Host, configuration: Mapping[str, Any]) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from struct import pack
 from typing import Any
 
 from .decoder import EncodedDataSet, Place
-from .elements import LONG_FORM, element_header
+from .elements import LONG_FORM, element_header, encode_attributes
 from .file_format import CHUNK, DicomFile
 from .uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
@@ -31,6 +31,12 @@ def encoded_data_set(file: DicomFile, transfer_syntax: str) -> Iterator[bytes]:
         InvalidInventory: from the iterator, where the file is broken.
     """
     return transcoded(file.data_set, file.place, transfer_syntax)
+
+
+def encoded_attributes(attributes: Mapping[str, Any], transfer_syntax: str) -> bytes:
+    """A small data set by keyword, as ``encode_attributes`` takes it, in one of the transfer syntaxes."""
+    encoded = encode_attributes(attributes)
+    return b"".join(transcoded(EncodedDataSet(encoded, "the data set"), (0, len(encoded), True), transfer_syntax))
 
 
 def digest(file: DicomFile) -> str:

@@ -33,6 +33,12 @@ class Settings:
     reference_access: Mapping[str, str]
     days: int = 0
 
+    @property
+    def access(self) -> Mapping[str, Any]:
+        """Where inventories are fetched: the item of Inventory Access End Points Sequence, if there is one."""
+        end_points = self.attributes.get("InventoryAccessEndPointsSequence") or [{}]
+        return end_points[0]
+
 
 class InstanceWriter:
     """Writes root, leaves and what is between for one transaction."""
@@ -76,8 +82,7 @@ class InstanceWriter:
         )
 
     def reference(self, instance: KeptInstance, incorporates: tuple[Reference, ...] = ()) -> Reference:
-        access = {keyword: value.format(uid=instance.uid) for keyword, value in self._settings.reference_access.items()}
-        return Reference(instance.uid, instance.sha256, access, incorporates, instance.total)
+        return reference(instance, self._settings, incorporates)
 
     def tree(self, root: str, instances: Mapping[str, KeptInstance]) -> Reference:
         """The reference to an inventory with the copy of all its own; ``instances`` by UID are its whole tree."""
@@ -106,6 +111,11 @@ class InstanceWriter:
         if said := "; ".join(filter(None, (description, scope.note))):
             attributes["InventoryInstanceDescription"] = said
         return attributes
+
+
+def reference(instance: KeptInstance, settings: Settings, incorporates: tuple[Reference, ...] = ()) -> Reference:
+    access = {keyword: value.format(uid=instance.uid) for keyword, value in settings.reference_access.items()}
+    return Reference(instance.uid, instance.sha256, access, incorporates, instance.total)
 
 
 def zone(offset: str) -> datetime.tzinfo | None:

@@ -96,8 +96,8 @@ class Journal:
         self.database = Database(path)
         self.database.add_tables(_SCHEMA)
         self._write, self._read = self.database.write, self.database.read
-        # Called in the write that ends a transaction: what they write stands or falls with it.
-        self.when_over: list[Callable[[sqlite3.Connection, Transaction], None]] = []
+        # Called in each write of a transaction, before its row is: what they write stands or falls with it.
+        self.when_saved: list[Callable[[sqlite3.Connection, Transaction], None]] = []
 
     def close(self) -> None:
         self.database.close()
@@ -107,6 +107,7 @@ class Journal:
     def add(self, transaction: Transaction) -> None:
         """A new transaction; its number is set."""
         with self._write() as connection:
+            self._tell(connection, transaction)
             cursor = connection.execute(
                 "INSERT INTO transactions (uid, over, document, progress) VALUES (?, 0, ?, ?)",
                 (transaction.uid, _document(transaction), _progress(transaction)),
@@ -119,10 +120,15 @@ class Journal:
             self._save(connection, transaction)
 
     def _save(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+        self._tell(connection, transaction)
         connection.execute(
             "UPDATE transactions SET over = ?, document = ? WHERE number = ?",
             (transaction.is_over, _document(transaction), transaction.number),
         )
+
+    def _tell(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+        for note in self.when_saved:
+            note(connection, transaction)
 
     def transaction(self, uid: str) -> Transaction | None:
         rows = self._read("SELECT number, document, progress FROM transactions WHERE uid = ?", uid)
@@ -234,8 +240,6 @@ class Journal:
             self.save_progress(connection, transaction, transaction.progress, skipped)
             self._save(connection, transaction)
             connection.execute("DELETE FROM snapshot WHERE number = ?", (transaction.number,))
-            for note in self.when_over:
-                note(connection, transaction)
             self._forget_old(connection)
 
     def _add_inventory(self, connection: sqlite3.Connection, inventory: KeptInventory, incorporated: Iterable[str]) -> None:

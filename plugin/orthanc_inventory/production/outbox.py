@@ -16,10 +16,11 @@ class Outbox:
     def __init__(self, journal: Journal) -> None:
         self._database = journal.database
         self._database.add_tables(_SCHEMA)
-        journal.when_over.append(self._add)
+        journal.when_saved.append(self._add)
 
     def _add(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
-        connection.execute("INSERT OR IGNORE INTO outbox VALUES (?)", (transaction.uid,))
+        if transaction.is_over:
+            connection.execute("INSERT OR IGNORE INTO outbox VALUES (?)", (transaction.uid,))
 
     def uids(self) -> list[str]:
         """In the order in which they came to their end."""

@@ -175,7 +175,13 @@ class Runs:
             elif not is_open and transaction.state is not State.PAUSED and not transaction.outside_window:
                 self._pause(transaction, comment="paused until the window of its schedule opens", waits_for_window=True)
 
-    def cancel(self, uid: str, retain: bool) -> Transaction | None:
+    def tell_every(self, uid: str, minutes: int) -> None:
+        """Sets the interval at which the peer that asked for the transaction is told of it."""
+        with self._condition:
+            if (transaction := self._queue.get(uid)) is not None and not transaction.is_over:
+                self._change(transaction, status_interval=minutes)
+
+    def cancel(self, uid: str, retain: bool, patience: float = _PATIENCE) -> Transaction | None:
         """PROCESSING or PAUSED to CANCELED; waits until nothing is left behind, or the PARTIAL root is written."""
         with self._condition:
             transaction = self._queue.get(uid)
@@ -192,7 +198,7 @@ class Runs:
             if transaction is self._running:
                 self._interrupted.set()
             self._condition.notify_all()
-            self._condition.wait_for(lambda: transaction.is_over or self._stopping, _PATIENCE)
+            self._condition.wait_for(lambda: transaction.is_over or self._stopping, patience)
             return transaction
 
     def wait(self, transaction: Transaction) -> None:

@@ -123,6 +123,7 @@ class Transaction:
     ``YYYYMMDDHHMMSS.FFFFFF`` in that zone; the other times are UTC in Orthanc's own form. ``mark`` is the point in the record
     of changes at which the run began, and ``withdrawn`` what rejection notes withdrew then: a digest for each study.
     ``schedule`` is the name of the schedule that it belongs to, and ``due`` the moment for which that started a run last.
+    ``peer`` is the AE title that asked for it over DICOM, and is told of it every ``status_interval`` minutes, 0 for never.
     A verification does the ``check`` with the root ``verified_uid``; its ``detail`` is that with which this archive can match the
     scope, empty if there is none.
     """
@@ -163,6 +164,8 @@ class Transaction:
     kind: Kind = Kind.INVENTORY
     verified_uid: str = ""
     check: str = ""
+    peer: str = ""
+    status_interval: int = 0
     number: int = 0
     progress: Progress = field(default_factory=Progress)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from ..dicom.keys import Key
 from ..dicom.records import Skipped, StudyRecord
 from ..dicom.scope import Scope
 
@@ -54,6 +55,9 @@ class Source(Protocol):
 
     def check(self, scope: Scope) -> None:
         """Raises InvalidScope when the scope has a key that this repository cannot answer."""
+
+    def unknown(self, scope: Scope) -> Sequence[Key]:
+        """The keys that this repository cannot answer."""
 
     def studies(self, scope: Scope) -> Sequence[str]:
         """The identifiers of all studies that may match, as a snapshot of this moment."""

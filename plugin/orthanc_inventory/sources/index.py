@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..dicom.attributes import SERIES, STUDY
+from ..dicom.keys import Key
 from ..dicom.records import Attributes, SeriesRecord, Skipped, StudyRecord
 from ..dicom.scope import Scope
 from ..dicom.uids import INVENTORY_STORAGE
@@ -73,6 +74,9 @@ class IndexSource:
 
     def check(self, scope: Scope) -> None:
         self._query.check(scope)
+
+    def unknown(self, scope: Scope) -> Sequence[Key]:
+        return self._query.unknown(scope)
 
     def all_studies(self) -> Sequence[str]:
         return self._host.get_json("/studies")

@@ -108,6 +108,8 @@ class Acceptor:
                 self._serve_request(association, message, permissions)
         finally:
             self._places.leave(association)
+            for note in association.when_over:
+                note()
 
     def _rejection(self, request: A_ASSOCIATE, permissions: frozenset[str], version: int) -> Rejection | None:
         if not version & 1:

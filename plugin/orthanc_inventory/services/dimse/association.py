@@ -82,6 +82,8 @@ class Association:
         self._connection = connection
         self._fragment = min(maximum or _LARGEST_FRAGMENT, _LARGEST_FRAGMENT) - 6
         self._limits = limits
+        # Called in its own thread when it is over.
+        self.when_over: list[Callable[[], None]] = []
         self._ended = threading.Event()
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._requests: deque[Message] = deque()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ...dicom.decoder import EncodedDataSet, InvalidInventory
-from ...dicom.elements import encode_attributes
+from ...dicom.decoder import InvalidInventory
 from ...dicom.file_format import DicomFile, read_file, stream_of
-from ...dicom.transcoding import encoded_data_set, transcoded
+from ...dicom.transcoding import encoded_attributes, encoded_data_set
 from ...dicom.uids import INVENTORY_STORAGE
 from ...dicom.values import is_uid
 from ...production.catalogue import Catalogue
@@ -168,9 +167,7 @@ class _SubOperations:
         text = "\\".join(uids)
         if len(text) > _LONGEST_LIST:
             text = text[:_LONGEST_LIST].rpartition("\\")[0]
-        encoded = encode_attributes({"FailedSOPInstanceUIDList": text})
-        data_set = EncodedDataSet(encoded, "the answer")
-        return b"".join(transcoded(data_set, (0, len(encoded), True), self._request.context.transfer_syntax))
+        return encoded_attributes({"FailedSOPInstanceUIDList": text}, self._request.context.transfer_syntax)
 
 
 class _NoContext(Exception):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from ..outgoing import BrokenOff, Outgoing
 from .association import Association, Limits, Peer
 from .connection import ASSOCIATE_AC, ASSOCIATE_RJ, INVALID_PARAMETER, AssociationEnded, Connection
 from .peers import Modality
@@ -33,9 +32,9 @@ class Requestor:
         self._ae_title = ae_title
         self._tls = tls
         self._limits = limits
-        self._lock = threading.Lock()
-        self._open: set[Association] = set()
-        self._stopped = False
+        self._outgoing = Outgoing()
+        # Ends all connections at once, and begins no other.
+        self.stop = self._outgoing.break_off
 
     @contextmanager
     def association(
@@ -48,42 +47,26 @@ class Requestor:
             AssociationEnded: it ends before its time.
         """
         limits = self._limits._replace(idle=modality.timeout or self._limits.idle)
-        connection = self._connect(modality, limits)
-        try:
+        with ExitStack() as stack:
+            try:
+                peer = stack.enter_context(self._outgoing.connection(modality.host, modality.port, limits.idle or None))
+                connection = Connection(peer, limits.idle or limits.request)
+            except BrokenOff:
+                raise CannotAssociate("Orthanc stops") from None
+            except OSError as error:
+                raise CannotAssociate(f"no connection to {modality.name}: {error.strerror or 'it does not answer'}") from None
+            stack.callback(connection.close)
+            if modality.tls:
+                self._secure(connection, modality)
             association = self._negotiate(connection, modality, sop_class, extended, as_scp, limits)
-            with self._lock:
-                if self._stopped:
-                    raise CannotAssociate("Orthanc stops")
-                self._open.add(association)
-            try:
-                yield association
-                association.release()
-            finally:
-                with self._lock:
-                    self._open.discard(association)
-        finally:
-            connection.close()
+            yield association
+            association.release()
 
-    def stop(self) -> None:
-        """Ends all associations at once, and begins no other."""
-        with self._lock:
-            self._stopped = True
-            for association in self._open:
-                association.cut()
-
-    def _connect(self, modality: Modality, limits: Limits) -> Connection:
+    def _secure(self, connection: Connection, modality: Modality) -> None:
         try:
-            peer = socket.create_connection((modality.host, modality.port), timeout=limits.idle or None)
-        except OSError as error:
-            raise CannotAssociate(f"no connection to {modality.name}: {error.strerror or 'it does not answer'}") from None
-        connection = Connection(peer, limits.idle or limits.request)
-        if modality.tls:
-            try:
-                connection.secure(self._tls(), server_side=False)
-            except (AssociationEnded, InvalidTls) as error:
-                connection.close()
-                raise CannotAssociate(f"no connection to {modality.name}: {error}") from None
-        return connection
+            connection.secure(self._tls(), server_side=False)
+        except (AssociationEnded, InvalidTls) as error:
+            raise CannotAssociate(f"no connection to {modality.name}: {error}") from None
 
     def _negotiate(
         self, connection: Connection, modality: Modality, sop_class: str, extended: bytes, as_scp: bool, limits: Limits
