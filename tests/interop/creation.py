@@ -1,0 +1,181 @@
+"""A peer, made with pynetdicom, that asks for inventories to be created (PS3.4 KK) and is told of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import N_ACTION
+
+from tests.integration.server import Server, free_port
+
+from .peer import SYNTAXES, keys, start
+
+CREATION = "1.2.840.10008.5.1.4.1.1.201.5"
+INSTANCE = "1.2.840.10008.5.1.4.1.1.201.1.1"
+INITIATE, REQUEST_STATUS, CANCEL, PAUSE, RESUME = range(11, 16)
+WITH_INSTANCES, STATUS, WITHOUT_INSTANCES = range(11, 14)
+# Two studies fill an instance.
+SLOW = {"MaxRecordsPerInstance": 6, "ThrottleDelay": 40}
+
+
+class Told(NamedTuple):
+    """An event, in which transfer syntax, and whether over a ``new`` association that was made for it."""
+
+    type: int
+    information: Dataset
+    syntax: str
+    new: bool
+
+    @property
+    def said(self) -> tuple[int, str]:
+        return self.type, self.information.get("TransactionStatus", "")
+
+
+class Answer(NamedTuple):
+    """The command set of a response, as it came."""
+
+    command: Dataset
+
+    @property
+    def status(self) -> int:
+        return self.command.Status
+
+    @property
+    def comment(self) -> str:
+        return self.command.get("ErrorComment", "")
+
+    @property
+    def tags(self) -> list[int]:
+        found = self.command.AttributeIdentifierList
+        return sorted(found if isinstance(found, Sequence) or hasattr(found, "insert") else [found])
+
+
+class Creator:
+    """``ae_title`` is that of the modality; ``status`` is what it answers to events."""
+
+    def __init__(self, ae_title: str = "PEER") -> None:
+        self.ae_title = ae_title
+        self.port = free_port()
+        self.status: Callable[[Told], int] = lambda told: 0
+        self.told: list[Told] = []
+
+    @property
+    def modality(self) -> dict[str, Any]:
+        return {"AET": self.ae_title, "Host": "127.0.0.1", "Port": self.port}
+
+    @contextmanager
+    def listening(self, roles: bool = True, syntaxes: Sequence[str] = ()) -> Iterator[None]:
+        """Takes events over new associations; without ``roles`` it does not let others be the SCP there."""
+        ae = AE(self.ae_title)
+        accepted = {"scu_role": False, "scp_role": True} if roles else {}
+        ae.add_supported_context(CREATION, list(syntaxes or SYNTAXES), **accepted)
+        server = ae.start_server(
+            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._take, [True])]
+        )
+        assert server is not None
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+    @contextmanager
+    def associated(self, port: int, syntaxes: Sequence[str] = ()) -> Iterator[Asking]:
+        ae = AE(self.ae_title)
+        ae.add_requested_context(CREATION, list(syntaxes or SYNTAXES))
+        asking = Asking()
+        handlers = [(evt.EVT_N_EVENT_REPORT, self._take, [False]), (evt.EVT_DIMSE_RECV, asking.take)]
+        association = ae.associate("127.0.0.1", port, ae_title="INVENTORY", evt_handlers=handlers)  # type: ignore[arg-type]
+        assert association.is_established
+        asking.association = association
+        try:
+            yield asking
+        finally:
+            if association.is_established:
+                association.release()
+            association.join(10)
+
+    def _take(self, event: evt.Event, new: bool) -> tuple[int, None]:
+        assert event.request.AffectedSOPClassUID == CREATION and event.request.AffectedSOPInstanceUID == INSTANCE
+        told = Told(event.event_type, event.event_information, event.context.transfer_syntax, new)
+        status = self.status(told)
+        self.told.append(told)
+        return status, None
+
+    def of(self, uid: str) -> list[Told]:
+        return [told for told in self.told if told.information.TransactionUID == uid]
+
+    def said(self, uid: str) -> list[tuple[int, str]]:
+        return [told.said for told in self.of(uid)]
+
+    def wait_for(self, uid: str, number: int, seconds: float = 60) -> list[Told]:
+        """The events of a transaction once there are so many."""
+        deadline = time.monotonic() + seconds
+        while len(found := self.of(uid)) < number:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+        return found
+
+    def wait_for_end(self, uid: str) -> list[Told]:
+        deadline = time.monotonic() + 60
+        while not (found := self.of(uid)) or found[-1].type == STATUS:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+        return found
+
+
+class Asking:
+    """An association over which actions are asked for."""
+
+    association: Association
+
+    def __init__(self) -> None:
+        self._commands: list[Dataset] = []
+
+    def take(self, event: evt.Event) -> None:
+        self._commands.append(event.message.command_set)
+
+    def act(self, action: int, information: Dataset | None = None, *, instance: str = INSTANCE, **values: Any) -> Answer:
+        data = keys(**values) if information is None else information
+        status, _ = self.association.send_n_action(data, action, CREATION, instance)
+        assert status, "there is no answer"
+        [command] = [entry for entry in self._commands if entry.CommandField == 0x8130]
+        self._commands.clear()
+        assert command.get("ActionTypeID") == action and command.CommandDataSetType == 0x0101
+        assert command.AffectedSOPClassUID == CREATION and command.AffectedSOPInstanceUID == instance
+        return Answer(command)
+
+    def act_raw(self, action: int, information: bytes = b"") -> int:
+        """The status of the response to an action with these bytes as its information."""
+        request = N_ACTION()
+        request.MessageID, request.ActionTypeID = 1, action
+        request.RequestedSOPClassUID, request.RequestedSOPInstanceUID = CREATION, INSTANCE
+        if information:
+            request.ActionInformation = BytesIO(information)
+        [context] = self.association.accepted_contexts
+        self.association.dimse.send_msg(request, context.context_id)
+        deadline = time.monotonic() + 60
+        while not (found := [entry for entry in self._commands if entry.CommandField == 0x8130]):
+            assert time.monotonic() < deadline and self.association.is_established
+            time.sleep(0.005)
+        self._commands.clear()
+        return found[0].Status
+
+    def initiate(self, uid: str, level: str = "INSTANCE", scope: Sequence[Dataset] = (), **values: Any) -> Answer:
+        return self.act(
+            INITIATE, TransactionUID=uid, InventoryLevel=level, ScopeOfInventorySequence=list(scope), **values
+        )
+
+
+def start_for(
+    make_server: Callable[..., Server], *creators: Creator, inventory: dict[str, Any] | None = None, **configuration: Any
+) -> tuple[Server, int]:
+    """An Orthanc that has the creators among its modalities."""
+    modalities = {f"creator{place}": creator.modality for place, creator in enumerate(creators)}
+    return start(make_server, inventory=inventory, **{"DicomModalities": modalities, **configuration})

@@ -1,0 +1,273 @@
+"""Inventory Creation: what a peer is told, and how that reaches it whatever happens."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from tests.integration import archive, script
+from tests.integration.server import Server
+
+from .creation import (
+    CANCEL,
+    PAUSE,
+    REQUEST_STATUS,
+    RESUME,
+    SLOW,
+    STATUS,
+    WITH_INSTANCES,
+    WITHOUT_INSTANCES,
+    Creator,
+    Told,
+    start_for,
+)
+from .peer import SYNTAXES
+
+MakeServer = Callable[..., Server]
+END = [(STATUS, "PROCESSING"), (STATUS, "COMPLETE"), (WITH_INSTANCES, "COMPLETE")]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def initiate(creator: Creator, port: int, uid: str) -> None:
+    """Asks, and is gone before anything is told."""
+    with creator.associated(port) as peer:
+        assert peer.initiate(uid).status == 0
+
+
+def test_events_come_over_a_new_association_when_that_of_the_request_is_gone(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator, inventory=SLOW)
+    server.store(*archive.files(20))
+    with creator.listening():
+        with creator.associated(port) as peer:
+            peer.initiate("1.2.3")
+            creator.wait_for("1.2.3", 1)
+        told = creator.wait_for_end("1.2.3")
+    assert [entry.said for entry in told] == END
+    assert [entry.new for entry in told] == [False, True, True]
+
+
+def test_events_come_in_each_transfer_syntax(make_server: MakeServer) -> None:
+    """Over a new association it is the peer that takes the one that it likes best."""
+    creators = [Creator(f"PEER{number}") for number in range(len(SYNTAXES))]
+    server, port = start_for(make_server, *creators)
+    for creator, syntax in zip(creators, SYNTAXES, strict=True):
+        with creator.listening(syntaxes=[syntax]):
+            initiate(creator, port, f"1.2.{creator.port}")
+            *_, end = creator.wait_for_end(f"1.2.{creator.port}")
+        assert end.syntax == syntax and end.new
+        assert end.information.TotalNumberOfStudyRecords == 0 and len(end.information.MAC) == 32
+
+
+def test_a_peer_that_is_down_is_told_later(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator)
+    initiate(creator, port, "1.2.3")
+    root = server.wait_for("1.2.3")["SOPInstanceUID"]
+    wait_for(lambda: [line for line in server.log_lines() if "telling PEER fails" in line])
+    creator.told.clear()
+    with creator.listening():
+        told = creator.wait_for_end("1.2.3")
+    assert told[-1].information.ReferencedSOPInstanceUID == root
+    assert len([line for line in server.log_lines() if "telling PEER fails" in line]) == 1
+    # Each came once, and they are told no more.
+    with creator.listening():
+        initiate(creator, port, "1.2.4")
+        creator.wait_for_end("1.2.4")
+    assert creator.said("1.2.3") in (END, END[1:])
+
+
+def test_nothing_is_lost_by_a_restart(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 100})
+    server.store(*archive.files(20))
+    initiate(creator, port, "1.2.3")
+    server.wait_until("1.2.3", Studies=3)
+    creator.told.clear()
+    server.stop()
+    with creator.listening():
+        server.start()
+        told = creator.wait_for_end("1.2.3")
+    said = [entry.said for entry in told]
+    assert said in (END, END[1:]) and all(entry.new for entry in told)
+    assert told[-1].information.TotalNumberOfStudyRecords == 20
+
+
+@pytest.mark.parametrize("point", ["at(IndexSource, 'read', [7], die)", "at(Journal, 'finish', [1], die, after=True)"])
+def test_nothing_is_lost_by_a_crash(make_server: MakeServer, point: str) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator, inventory=SLOW)
+    server.store(*archive.files(10))
+    server.stop()
+    server.start_with(point)
+    initiate(creator, port, "1.2.3")
+    server.wait_until_dead()
+    creator.told.clear()
+    with creator.listening():
+        server.start()
+        told = creator.wait_for_end("1.2.3")
+        assert [entry.said for entry in told] in (END, END[1:])
+        transaction = server.transaction("1.2.3")
+        assert told[-1].information.ReferencedSOPInstanceUID == transaction["SOPInstanceUID"]
+        # It goes on belonging to its peer.
+        with creator.associated(port) as peer:
+            assert peer.act(REQUEST_STATUS, TransactionUID="1.2.3").status == 0
+            assert creator.wait_for("1.2.3", len(told) + 2)[-1].said == (WITH_INSTANCES, "COMPLETE")
+    assert server.get("/inventories") == [transaction["SOPInstanceUID"]]
+
+
+def test_two_peers_at_once_hear_of_their_own(make_server: MakeServer) -> None:
+    one, other = Creator("ONE"), Creator("OTHER")
+    server, port = start_for(make_server, one, other, inventory=SLOW)
+    server.store(*archive.files(10))
+    with one.associated(port) as first, other.listening():
+        assert first.initiate("1.2.3").status == 0
+        initiate(other, port, "1.2.4")
+        one.wait_for_end("1.2.3")
+        other.wait_for_end("1.2.4")
+    assert one.said("1.2.3") == END == other.said("1.2.4")
+    assert one.of("1.2.4") == other.of("1.2.3") == []
+
+
+def test_what_others_do_is_told(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 200})
+    server.store(*archive.files(20))
+    with creator.associated(port) as peer:
+        peer.initiate("1.2.3")
+        said = [(STATUS, "PROCESSING")]
+        creator.wait_for("1.2.3", 1)
+        for what, status in (("pause", "PAUSED"), ("resume", "PROCESSING"), ("cancel", "CANCELED")):
+            server.post(f"/inventories/transactions/1.2.3/{what}")
+            said.append((STATUS, status))
+            creator.wait_for("1.2.3", len(said))
+        creator.wait_for_end("1.2.3")
+    assert creator.said("1.2.3") == [*said, (WITHOUT_INSTANCES, "CANCELED")]
+
+
+def test_a_failure_is_told(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator)
+    server.store(*archive.files(3))
+    server.stop()
+    server.start_with("def fail(*arguments): raise HostError(11, 'broken')\nat(IndexSource, 'read', always, fail)")
+    with creator.associated(port) as peer:
+        peer.initiate("1.2.3")
+        *_, status, end = creator.wait_for_end("1.2.3")
+    assert status.said == (STATUS, "FAILURE") and end.said == (WITHOUT_INSTANCES, "FAILURE")
+    assert end.information.TransactionStatusComment == server.transaction("1.2.3")["TransactionStatusComment"] != ""
+
+
+# Minutes that last a second.
+_QUICK = """
+from orthanc_inventory.production import events
+from orthanc_inventory.services.dimse import event_reports
+events._MINUTE, event_reports._LOOK = 1.0, 0.1
+"""
+
+
+def test_the_status_is_told_at_the_interval_that_was_asked_for(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 300})
+    server.store(*archive.files(20))
+    server.stop()
+    server.configuration["PythonScript"] = str(script.write(server.folder, _QUICK))
+    server.start()
+    with creator.associated(port) as peer:
+        peer.initiate("1.2.3", RequestedStatusInterval=1)
+        told = creator.wait_for("1.2.3", 4)
+        assert {entry.said for entry in told} == {(STATUS, "PROCESSING")}
+        counts = [entry.information.TotalNumberOfStudyRecords for entry in told]
+        assert counts == sorted(counts) and counts[-1] > 0
+        # A longer one, from now on.
+        assert peer.act(REQUEST_STATUS, TransactionUID="1.2.3", RequestedStatusInterval=1000).status == 0
+        number = len(creator.wait_for("1.2.3", 5))
+        time.sleep(2.5)
+        assert len(creator.of("1.2.3")) <= number + 1
+        assert peer.act(PAUSE, TransactionUID="1.2.3").status == 0
+        creator.wait_for("1.2.3", number + 1)
+        # Also while it is paused, and after a restart.
+        assert peer.act(REQUEST_STATUS, TransactionUID="1.2.3", RequestedStatusInterval=1).status == 0
+        creator.wait_for("1.2.3", number + 3)
+    server.stop()
+    creator.told.clear()
+    with creator.listening():
+        server.start()
+        assert creator.wait_for("1.2.3", 2)[-1].said == (STATUS, "PAUSED")
+        with creator.associated(port) as peer:
+            peer.act(RESUME, TransactionUID="1.2.3")
+        server.wait_for("1.2.3", "Running", "Pending")
+        server.post("/inventories/transactions/1.2.3/cancel")
+        assert creator.wait_for_end("1.2.3")[-1].said == (WITHOUT_INSTANCES, "CANCELED")
+
+
+def test_an_end_that_is_not_taken_is_told_again(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator)
+    refusals = iter([0x0110, 0x0110])
+
+    def answer(told: Told) -> int:
+        # A status that is refused is passed over.
+        return 0x0113 if told.type == STATUS else next(refusals, 0)
+
+    creator.status = answer
+    with creator.listening(), creator.associated(port) as peer:
+        peer.initiate("1.2.3")
+        told = creator.wait_for("1.2.3", 5)
+    assert [entry.said for entry in told] == [*END, END[-1], END[-1]]
+    assert [entry.new for entry in told] == [False, False, False, True, True]
+
+
+def test_a_peer_that_takes_no_roles_is_named(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator)
+    with creator.listening(roles=False):
+        initiate(creator, port, "1.2.3")
+        wait_for(lambda: [line for line in server.log_lines() if "telling PEER fails" in line and "role" in line])
+
+
+@pytest.mark.parametrize("silent", ["it accepts no connection", "it answers nothing"])
+def test_a_peer_that_hangs_delays_neither_runs_nor_the_stop(make_server: MakeServer, silent: str) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator)
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", creator.port), backlog=0))
+        if silent == "it accepts no connection":
+            for _ in range(4):
+                other = stack.enter_context(socket.socket())
+                other.setblocking(False)
+                other.connect_ex(listener.getsockname())
+        initiate(creator, port, "1.2.3")
+        assert server.wait_for("1.2.3")["State"] == "Success"
+        began = time.monotonic()
+        assert server.make()["InventoryCompletionStatus"] == "COMPLETE"
+        # Others are told meanwhile, over their own associations.
+        with creator.associated(port) as peer:
+            peer.initiate("1.2.4")
+            creator.wait_for_end("1.2.4")
+        server.reset()
+        server.stop()
+        assert time.monotonic() - began < 20
+
+
+def test_a_cancellation_in_the_queue_is_told(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 300})
+    server.store(*archive.files(20))
+    server.wait_for(server.begin(), "Running")
+    with creator.associated(port) as peer:
+        peer.initiate("1.2.3")
+        creator.wait_for("1.2.3", 1)
+        assert peer.act(CANCEL, TransactionUID="1.2.3", RetainInstances="Y").status == 0
+        creator.wait_for_end("1.2.3")
+    assert creator.said("1.2.3") == [(STATUS, "PROCESSING"), (STATUS, "CANCELED"), (WITHOUT_INSTANCES, "CANCELED")]
