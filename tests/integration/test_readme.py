@@ -137,7 +137,7 @@ def test_the_example_of_the_schedules_runs(make_server: Callable[..., Server]) -
 
 def test_the_examples_over_dicom_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
     text = section("Over DICOM")
-    [configuration], [commands], [program] = (blocks(text, language) for language in ("json", "sh", "python"))
+    [configuration], [commands], programs = (blocks(text, language) for language in ("json", "sh", "python"))
     configured, port = json.loads(configuration), free_port()
     inventory = configured.pop("Inventory")
     inventory["Dimse"]["Port"] = port
@@ -145,11 +145,13 @@ def test_the_examples_over_dicom_run(make_server: Callable[..., Server], tmp_pat
     server.store(*archive.files(3))
     own = server.make()["SOPInstanceUID"]
     (tmp_path / "inventory.dcm").write_bytes(foreign.encode(foreign.inventory("1.9.1", [foreign.study(1)])))
-    for command in (["bash", "-euo", "pipefail", "-c", commands], [sys.executable, "-c", program]):
+    said = []
+    for command in (["bash", "-euo", "pipefail", "-c", commands], *([sys.executable, "-c", program] for program in programs)):
         command[-1] = command[-1].replace("11113", str(port))
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
-    assert done.stdout.split() == ["FF00", "0000"]
+        said.append(done.stdout.split())
+    assert said[1:] == [["FF00", "0000"], ["PROCESSING", "COMPLETE", "COMPLETE", server.get("/inventories")[-1]]]
     assert (tmp_path / f"{own}.dcm").is_file() and (tmp_path / "1.9.1.dcm").is_file()
 
 

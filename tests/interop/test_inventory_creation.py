@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 import pytest

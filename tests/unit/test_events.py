@@ -78,8 +78,9 @@ def test_an_end_that_is_not_written_is_not_told(journal: Journal, events: Events
 def test_of_an_inventory_that_was_deleted_only_the_state_is_told(
     journal: Journal, events: Events, add_transaction: Add
 ) -> None:
-    transaction = add_transaction(peer="PEER", study_uid="1.1", state=State.SUCCESS, root_uid="1.6")
+    transaction = add_transaction(peer="PEER", study_uid="1.1")
     root = KeptInstance("1.6", 1, "Directory", "", 9, "ab", 2, 2, [])
+    transaction.state, transaction.root_uid = State.SUCCESS, "1.6"
     journal.finish(transaction, (), (root, KeptInventory("1.6", "1.1", {}), b""))
     told(events, transaction.uid)
     events.answer(transaction.uid)
@@ -89,7 +90,9 @@ def test_of_an_inventory_that_was_deleted_only_the_state_is_told(
     assert told(events, transaction.uid) == [(12, "COMPLETE")]
 
 
-def test_events_survive_and_are_given_up_in_time(tmp_path: Path, journal: Journal, events: Events, add_transaction: Add) -> None:
+def test_events_survive_and_are_given_up_in_time(
+    tmp_path: Path, journal: Journal, events: Events, add_transaction: Add
+) -> None:
     one, other = add_transaction(peer="PEER"), add_transaction(peer="OTHER")
     journal.close()
     again = Journal(tmp_path / "journal.db")
