@@ -139,6 +139,18 @@ def test_two_peers_at_once_hear_of_their_own(make_server: MakeServer) -> None:
     assert one.of("1.2.4") == other.of("1.2.3") == []
 
 
+def test_an_association_lasts_while_its_peer_waits(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 300}, DicomScpTimeout=1)
+    server.store(*archive.files(10))
+    with creator.associated(port) as peer:
+        peer.initiate("1.2.3")
+        told = creator.wait_for_end("1.2.3")
+        assert peer.association.is_established and not any(entry.new for entry in told)
+        # Now there is nothing more to wait for.
+        wait_for(lambda: peer.association.is_aborted)
+
+
 def test_what_others_do_is_told(make_server: MakeServer) -> None:
     creator = Creator()
     server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 200})
@@ -264,10 +276,12 @@ def test_a_cancellation_in_the_queue_is_told(make_server: MakeServer) -> None:
     creator = Creator()
     server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 300})
     server.store(*archive.files(20))
-    server.wait_for(server.begin(), "Running")
+    running = server.begin()
+    server.wait_for(running, "Running")
     with creator.associated(port) as peer:
         peer.initiate("1.2.3")
         creator.wait_for("1.2.3", 1)
         assert peer.act(CANCEL, TransactionUID="1.2.3", RetainInstances="Y").status == 0
         creator.wait_for_end("1.2.3")
+        assert server.transaction(running)["State"] == "Running"
     assert creator.said("1.2.3") == [(STATUS, "PROCESSING"), (STATUS, "CANCELED"), (WITHOUT_INSTANCES, "CANCELED")]

@@ -366,6 +366,14 @@ def test_keys_of_a_message_that_cannot_be_matched_are_collected() -> None:
     assert scope.simple() == {"PatientID": "P1"} and scope.without(["PatientID"]).simple() == {}
 
 
+def test_a_message_need_not_say_the_level() -> None:
+    keys = general(PatientID="P1", Modality="CT")
+    keys.ExtendedMatchingMechanisms = "RELATIONAL"
+    unmatchable: list[int] = []
+    scope = Scope.from_data_set(message(keys).ScopeOfInventorySequence, unmatchable=unmatchable)
+    assert (scope.level, unmatchable) == ("SERIES", []) and scope.simple() == {"PatientID": "P1", "Modality": "CT"}
+
+
 @pytest.mark.parametrize(
     ("keyword", "value"), [("ExtendedMatchingMechanisms", "MAGIC"), ("QueryRetrieveLevel", "PATIENT")]
 )

@@ -118,7 +118,11 @@ class Scope:
                 leave_out(key.path[0], InvalidScope(f"{name(key.path)} needs {wanted} among ExtendedMatchingMechanisms"))
             else:
                 keys.append(key)
-        return cls._checked(parts._replace(keys=keys), labels, zone)
+        level = parts.level
+        if unmatchable is not None and RELATIONAL in parts.mechanisms:
+            # Table KK.2-1 has no row for the level that Table C.38.2-1 has.
+            level = level or _QUERY_LEVELS[_deepest(keys)]
+        return cls._checked(parts._replace(keys=keys, level=level), labels, zone)
 
     @classmethod
     def _checked(cls, parts: Parts, labels: tuple[str, ...], zone: str) -> "Scope":

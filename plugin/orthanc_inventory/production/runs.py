@@ -195,11 +195,20 @@ class Runs:
             except sqlite3.Error:
                 transaction.cancellation = None
                 raise
-            if transaction is self._running:
+            is_running = transaction is self._running
+            has_begun = is_running or bool(transaction.started)
+            if is_running:
                 self._interrupted.set()
+            elif not has_begun:
+                # Nothing is made yet, so that it need not wait for the worker, which may be at another run for hours.
+                self._make_work(transaction, self._interrupted).cancel(retain)
+                del self._queue[uid]
             self._condition.notify_all()
             self._condition.wait_for(lambda: transaction.is_over or self._stopping, patience)
-            return transaction
+        if not has_begun:
+            self._observe()
+            self._after_run()
+        return transaction
 
     def wait(self, transaction: Transaction) -> None:
         """Until the transaction is over or paused, or Orthanc stops."""

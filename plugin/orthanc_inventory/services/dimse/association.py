@@ -82,6 +82,8 @@ class Association:
         self._connection = connection
         self._fragment = min(maximum or _LARGEST_FRAGMENT, _LARGEST_FRAGMENT) - 6
         self._limits = limits
+        # For what the peer waits, which may take long: its silence is no reason to end the association.
+        self.awaited: set[str] = set()
         # Called in its own thread when it is over.
         self.when_over: list[Callable[[], None]] = []
         self._ended = threading.Event()
@@ -129,14 +131,15 @@ class Association:
         idle_since = time.monotonic()
         while not self._requests:
             self._check()
-            while not self._work.empty():
+            # A peer that has asked for something does not expect a request until it is answered.
+            while not self._work.empty() and not self._connection.is_readable(0):
                 self._work.get()()
                 idle_since = time.monotonic()
             if self._wait():
                 if not self._read():
                     return None
                 idle_since = time.monotonic()
-            elif self._limits.idle and time.monotonic() > idle_since + self._limits.idle:
+            elif self._limits.idle and not self.awaited and time.monotonic() > idle_since + self._limits.idle:
                 raise self._abort(BY_USER, "it asks for nothing any more")
         self._canceled &= {request.command.get("MessageID", 0) for request in self._requests}
         self._deadline = time.monotonic() + self._limits.request

@@ -49,6 +49,10 @@ class Connection:
         self._poll.register(peer, select.POLLIN)
         # An answer is two small PDUs, the second of which must not wait for the first to be acknowledged.
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Where a silent peer is waited for, one that is gone for good is noticed in two minutes.
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4)):
+            peer.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def secure(self, context: ssl.SSLContext, server_side: bool) -> None:
         """Goes on in TLS (PS3.15 B).

@@ -56,10 +56,12 @@ class EventReports:
             else:
                 association.when_over.append(lambda: self.leave(uid, association))
             associations.append(association)
+            association.awaited.add(uid)
 
     def leave(self, uid: str, association: Association) -> None:
         """Nothing more goes over this association."""
         with self._lock:
+            association.awaited.discard(uid)
             if association in self._associations.get(uid, ()):
                 self._associations[uid].remove(association)
                 if not self._associations[uid]:
@@ -67,6 +69,12 @@ class EventReports:
             if self._senders.get(uid) is association:
                 del self._senders[uid]
         self._courier.wake()
+
+    def _forget(self, uid: str) -> None:
+        """It is over: nobody need wait for it any more."""
+        with self._lock:
+            for association in self._associations.pop(uid, ()):
+                association.awaited.discard(uid)
 
     def _added(self, uid: str) -> None:
         with self._lock:
@@ -156,6 +164,8 @@ class EventReports:
             if event.type is not EventType.STATUS and status != SUCCESS and not is_warning(status):
                 return f"it answers {status:04X}H"
             self._events.remove(event)
+            if event.information["TransactionStatus"] not in ("PROCESSING", "PAUSED"):
+                self._forget(uid)
         return ""
 
     def _report(self, event: Event, association: Association) -> int:
