@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from pydicom.dataset import Dataset
-from pydicom.filewriter import write_dataset
 from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tests.integration import archive
+from tests.integration.browser import Explorer
 from tests.integration.server import Server
 
 from .creation import (
@@ -362,6 +364,24 @@ def test_who_may_not_ask_is_not_heard(make_server: MakeServer) -> None:
         assert peer.act(REQUEST_STATUS, TransactionUID="1.2.3").status == 0
     assert silent.told == []
     assert any("SILENT fails" in line and "AllowEventReport" in line for line in server.log_lines())
+
+
+def test_the_page_shows_who_asked_and_ends_it(make_server: MakeServer, explore: Callable[..., Explorer]) -> None:
+    markup = "<img src=x>"
+    creator = Creator(markup)
+    server, port = start_for(make_server, creator, inventory=VERY_SLOW)
+    server.store(*archive.files(20))
+    with creator.associated(port) as peer:
+        assert peer.initiate("1.2.3", InventoryPurpose="<b>bold</b>").status == 0
+        tab = explore(server)
+        tab.open("#/transactions")
+        card = tab.page.get_by_role("article")
+        expect(card).to_contain_text(f"by AE: {markup} (127.0.0.1)")
+        assert tab.page.locator("main img").count() == 0
+        tab.button("Cancel …").click()
+        tab.button("Cancel and discard").click()
+        expect(card).to_contain_text("Cancelled")
+        assert creator.wait_for_end("1.2.3")[-1].said == (WITHOUT_INSTANCES, "CANCELED")
 
 
 def encoded(data: Dataset, implicit: bool) -> bytes:

@@ -6,11 +6,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.integration import archive, script
-from tests.integration.server import Server
+from tests.integration.server import SCRIPT, Server
 
 from .creation import (
     CANCEL,
@@ -36,6 +37,12 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def with_script(folder: Path, text: str) -> str:
+    """A script for the first server of a test."""
+    (folder / "orthanc0").mkdir()
+    return str(script.write(folder / "orthanc0", text))
 
 
 def initiate(creator: Creator, port: int, uid: str) -> None:
@@ -104,15 +111,14 @@ def test_nothing_is_lost_by_a_restart(make_server: MakeServer) -> None:
 
 
 @pytest.mark.parametrize("point", ["at(IndexSource, 'read', [7], die)", "at(Journal, 'finish', [1], die, after=True)"])
-def test_nothing_is_lost_by_a_crash(make_server: MakeServer, point: str) -> None:
+def test_nothing_is_lost_by_a_crash(make_server: MakeServer, tmp_path: Path, point: str) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory=SLOW)
+    server, port = start_for(make_server, creator, inventory=SLOW, PythonScript=with_script(tmp_path, point))
     server.store(*archive.files(10))
-    server.stop()
-    server.start_with(point)
     initiate(creator, port, "1.2.3")
     server.wait_until_dead()
     creator.told.clear()
+    server.configuration["PythonScript"] = str(SCRIPT)
     with creator.listening():
         server.start()
         told = creator.wait_for_end("1.2.3")
@@ -147,7 +153,8 @@ def test_an_association_lasts_while_its_peer_waits(make_server: MakeServer) -> N
         peer.initiate("1.2.3")
         told = creator.wait_for_end("1.2.3")
         assert peer.association.is_established and not any(entry.new for entry in told)
-        # Now there is nothing more to wait for.
+        # Now there is nothing more to wait for, whatever it asks.
+        assert peer.act(PAUSE, TransactionUID="1.2.3").status == 0x0110
         wait_for(lambda: peer.association.is_aborted)
 
 
@@ -167,12 +174,11 @@ def test_what_others_do_is_told(make_server: MakeServer) -> None:
     assert creator.said("1.2.3") == [*said, (WITHOUT_INSTANCES, "CANCELED")]
 
 
-def test_a_failure_is_told(make_server: MakeServer) -> None:
+def test_a_failure_is_told(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator)
+    text = "def fail(*arguments): raise HostError(11, 'broken')\nat(IndexSource, 'read', always, fail)"
+    server, port = start_for(make_server, creator, PythonScript=with_script(tmp_path, text))
     server.store(*archive.files(3))
-    server.stop()
-    server.start_with("def fail(*arguments): raise HostError(11, 'broken')\nat(IndexSource, 'read', always, fail)")
     with creator.associated(port) as peer:
         peer.initiate("1.2.3")
         *_, status, end = creator.wait_for_end("1.2.3")
@@ -188,13 +194,12 @@ events._MINUTE, event_reports._LOOK = 1.0, 0.1
 """
 
 
-def test_the_status_is_told_at_the_interval_that_was_asked_for(make_server: MakeServer) -> None:
+def test_the_status_is_told_at_the_interval_that_was_asked_for(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 300})
+    server, port = start_for(
+        make_server, creator, inventory={**SLOW, "ThrottleDelay": 300}, PythonScript=with_script(tmp_path, _QUICK)
+    )
     server.store(*archive.files(20))
-    server.stop()
-    server.configuration["PythonScript"] = str(script.write(server.folder, _QUICK))
-    server.start()
     with creator.associated(port) as peer:
         peer.initiate("1.2.3", RequestedStatusInterval=1)
         told = creator.wait_for("1.2.3", 4)

@@ -171,9 +171,12 @@ class InventoryCreation:
         return self._change(request, information, self._runs.resume)
 
     def _change(self, request: Request, information: _Information, change: Callable[[str], Any]) -> Response:
+        uid = self._known(request, information).uid
         try:
-            change(self._known(request, information).uid)
+            change(uid)
         except NotPossible as error:
+            if (transaction := self._runs.transaction(uid)) is None or transaction.is_over:
+                self._reports.leave(uid, request.association)
             raise Refusal(PROCESSING_FAILURE, str(error)) from None
         return Response(SUCCESS)
 
