@@ -256,7 +256,8 @@ def test_a_peer_that_takes_no_roles_is_named(make_server: MakeServer) -> None:
 @pytest.mark.parametrize("silent", ["it accepts no connection", "it answers nothing"])
 def test_a_peer_that_hangs_delays_neither_runs_nor_the_stop(make_server: MakeServer, silent: str) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator)
+    # Longer than anything here waits.
+    server, port = start_for(make_server, creator, DicomScuTimeout=600)
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", creator.port), backlog=0))
         if silent == "it accepts no connection":
@@ -266,7 +267,6 @@ def test_a_peer_that_hangs_delays_neither_runs_nor_the_stop(make_server: MakeSer
                 other.connect_ex(listener.getsockname())
         initiate(creator, port, "1.2.3")
         assert server.wait_for("1.2.3")["State"] == "Success"
-        began = time.monotonic()
         assert server.make()["InventoryCompletionStatus"] == "COMPLETE"
         # Others are told meanwhile, over their own associations.
         with creator.associated(port) as peer:
@@ -274,7 +274,6 @@ def test_a_peer_that_hangs_delays_neither_runs_nor_the_stop(make_server: MakeSer
             creator.wait_for_end("1.2.4")
         server.reset()
         server.stop()
-        assert time.monotonic() - began < 20
 
 
 def test_a_cancellation_in_the_queue_is_told(make_server: MakeServer) -> None:

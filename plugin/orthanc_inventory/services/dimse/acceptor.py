@@ -108,7 +108,7 @@ class Acceptor:
                 self._serve_request(association, message, permissions)
         finally:
             self._places.leave(association)
-            for note in association.when_over:
+            for note in association.when_over.values():
                 note()
 
     def _rejection(self, request: A_ASSOCIATE, permissions: frozenset[str], version: int) -> Rejection | None:

@@ -84,8 +84,8 @@ class Association:
         self._limits = limits
         # For what the peer waits, which may take long: its silence is no reason to end the association.
         self.awaited: set[str] = set()
-        # Called in its own thread when it is over.
-        self.when_over: list[Callable[[], None]] = []
+        # Called in its own thread when it is over, by the reason for it.
+        self.when_over: dict[str, Callable[[], None]] = {}
         self._ended = threading.Event()
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._requests: deque[Message] = deque()

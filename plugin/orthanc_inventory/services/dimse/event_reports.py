@@ -53,10 +53,9 @@ class EventReports:
             associations = self._associations.setdefault(uid, [])
             if association in associations:
                 associations.remove(association)
-            else:
-                association.when_over.append(lambda: self.leave(uid, association))
             associations.append(association)
             association.awaited.add(uid)
+            association.when_over[uid] = lambda: self.leave(uid, association)
 
     def leave(self, uid: str, association: Association) -> None:
         """Nothing more goes over this association."""
@@ -93,7 +92,10 @@ class EventReports:
         return True
 
     def _send_here(self, uid: str, association: Association) -> None:
-        """In the thread of the association."""
+        """In the thread of the association, unless that was left meanwhile."""
+        with self._lock:
+            if self._senders.get(uid) is not association:
+                return
         refused = self._send(uid, association)
         if refused:
             self.leave(uid, association)
@@ -125,6 +127,8 @@ class EventReports:
 
     def _tell(self, ae_title: str) -> str:
         """Tells a peer all that waits for it, and answers why not."""
+        if ae_title not in (peer for _, peer in self._events.waiting()):
+            return ""  # an association was quicker
         modality = self._peers.find(ae_title)
         if modality is None or _PERMISSION not in modality.allowed:
             return "it is no modality of Orthanc with AllowEventReport"
