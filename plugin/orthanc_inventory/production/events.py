@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 from .instance_writer import Settings, reference
-from .journal import Journal
+from .journal import Journal, KeptInstance, KeptInventory
 from .transaction import Transaction, utc_now
 
 _SCHEMA = """
@@ -94,35 +94,12 @@ class Events:
                     self.answer(transaction.uid)
 
     def _add(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
-        kept = self._journal.transaction(transaction.uid)
-        found = self._journal.inventory_of(transaction.root_uid) if transaction.root_uid else None
-        if found is not None:
-            records = found[1].total
-        elif transaction.is_over and not transaction.root_uid:
-            records = 0  # what had been written was discarded
-        else:
-            records = kept.progress.studies if kept is not None else 0  # as of the last instance that is written
-        about = {"TransactionUID": transaction.uid, "TransactionStatus": transaction.status}
-        if transaction.comment:
-            about["TransactionStatusComment"] = transaction.comment.encode("ascii", "replace").decode()
-        number = {"TotalNumberOfStudyRecords": records}
-        told: list[tuple[EventType, Mapping[str, Any]]] = [(EventType.STATUS, {**about, **number})]
-        if found is not None:
-            inventory, instance = found
-            expiration = inventory.document.get("Expiration")
-            access = {
-                **self._settings.access,
-                **reference(instance, self._settings).item(),
-                **({"ExpirationDateTime": expiration} if expiration else {}),
-            }
-            if "FileAccessURI" not in access:
-                del access["StoredInstanceTransferSyntaxUID"]
-            told.append((EventType.TERMINATED_WITH_INSTANCES, {**about, **access, **number}))
-        elif transaction.is_over and not transaction.root_uid:
-            told.append((EventType.TERMINATED_WITHOUT_INSTANCES, about))
         connection.executemany(
             "INSERT INTO events (uid, peer, type, information, time) VALUES (?, ?, ?, ?, ?)",
-            ((transaction.uid, transaction.peer, kind, json.dumps(information), utc_now()) for kind, information in told),
+            (
+                (transaction.uid, transaction.peer, kind, json.dumps(information), utc_now())
+                for kind, information in self._events(transaction)
+            ),
         )
         if transaction.is_over:
             self._last.pop(transaction.uid, None)
@@ -130,6 +107,35 @@ class Events:
             self._last[transaction.uid] = time.monotonic()
         for note in self.when_added:
             note(transaction.uid)
+
+    def _events(self, transaction: Transaction) -> Iterator[tuple[EventType, Mapping[str, Any]]]:
+        """Those that tell of the transaction as it is, in the order in which they are sent (Table KK.2-2)."""
+        found = self._journal.inventory_of(transaction.root_uid) if transaction.root_uid else None
+        has_nothing = transaction.is_over and not transaction.root_uid
+        if found is not None:
+            records = found[1].total
+        else:
+            kept = self._journal.transaction(transaction.uid)
+            # What was read since the last instance was written does not count yet.
+            records = kept.progress.studies if kept is not None and not has_nothing else 0
+        about = {"TransactionUID": transaction.uid, "TransactionStatus": transaction.status}
+        if transaction.comment:
+            about["TransactionStatusComment"] = transaction.comment.encode("ascii", "replace").decode()
+        number = {"TotalNumberOfStudyRecords": records}
+        yield EventType.STATUS, {**about, **number}
+        if found is not None:
+            yield EventType.TERMINATED_WITH_INSTANCES, {**about, **self._access(*found), **number}
+        elif has_nothing:
+            yield EventType.TERMINATED_WITHOUT_INSTANCES, about
+
+    def _access(self, inventory: KeptInventory, root: KeptInstance) -> dict[str, Any]:
+        """What the root is, and where it can be fetched until when."""
+        access = {**self._settings.access, **reference(root, self._settings).item()}
+        if "FileAccessURI" not in access:  # then it is not to be said how the file is encoded (PS3.3 C.38.1.2)
+            del access["StoredInstanceTransferSyntaxUID"]
+        if expiration := inventory.document.get("Expiration"):
+            access["ExpirationDateTime"] = expiration
+        return access
 
     def waiting(self) -> list[tuple[str, str]]:
         """The transactions that there are events of, each with the AE title of its peer, the longest waiting first."""

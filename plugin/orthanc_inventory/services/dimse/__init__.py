@@ -12,5 +12,5 @@ A service is one class in a module of its own, made in ``plugin.py`` and given t
   ``Request.data_set``. Responses carry encoded data sets, and any element of a command set by keyword;
 - an SOP class with several operations has a service for each;
 - requests of its own over the same association go by ``Association.request``, from within ``serve`` or, later and from
-  another thread, by ``Association.post``; over a new one by ``Requestor.association``.
+  another thread, by ``Association.post``; over a new one by ``Requestor.association``. ``event_reports`` does both.
 """
