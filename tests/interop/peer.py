@@ -95,6 +95,23 @@ def get(port: int, *uids: str, syntaxes: Sequence[str] = ()) -> tuple[dict[str, 
 
 
 @contextmanager
+def serving(
+    *sop_classes: str, ae_title: str = "PEER", syntaxes: Sequence[str] = (), handlers: Sequence[Any] = (), **arguments: Any
+) -> Iterator[int]:
+    """An Application Entity that is an SCP of these classes, and its port; ``handlers`` are pairs of event and function."""
+    ae = AE(ae_title)
+    for sop_class in sop_classes:
+        ae.add_supported_context(sop_class, list(syntaxes or SYNTAXES))
+    port = free_port()
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=list(handlers), **arguments)
+    assert server is not None
+    try:
+        yield port
+    finally:
+        server.shutdown()
+
+
+@contextmanager
 def storage(ae_title: str = "STORE", syntaxes: Sequence[str] = (), status: int = 0) -> Iterator[tuple[int, dict[str, bytes]]]:
     """A Storage SCP for inventories: its port, and what it got."""
     received: dict[str, bytes] = {}
@@ -103,15 +120,8 @@ def storage(ae_title: str = "STORE", syntaxes: Sequence[str] = (), status: int =
         _keep(event, received)
         return status
 
-    ae = AE(ae_title)
-    ae.add_supported_context(STORAGE, list(syntaxes or SYNTAXES))
-    port = free_port()
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
-    assert server is not None
-    try:
+    with serving(STORAGE, ae_title=ae_title, syntaxes=syntaxes, handlers=[(evt.EVT_C_STORE, keep)]) as port:
         yield port, received
-    finally:
-        server.shutdown()
 
 
 def read(file: bytes) -> Dataset:

@@ -18,7 +18,8 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from .connection import ABORT, BY_USER, INVALID_PARAMETER, P_DATA, RELEASE_RP, RELEASE_RQ, UNEXPECTED_PDU
 from .connection import AssociationEnded, Connection, Pdu
-from .messages import C_CANCEL, C_STORE, RESPONSE, InvalidMessage, Message, decode_command, encode_command, has_data_set
+from .messages import C_CANCEL, C_STORE, RESPONSE, InvalidMessage, Message
+from .messages import decode_command, encode_command, has_data_set, is_pending
 
 # Bytes of a command set, and of an identifier or the information of an action.
 _LARGEST_COMMAND = 64 * 1024
@@ -27,7 +28,8 @@ LARGEST_IDENTIFIER = 1024 * 1024
 _IN_MEMORY = 1024 * 1024
 # Fragments for a peer that takes PDUs of any length.
 _LARGEST_FRAGMENT = 128 * 1024
-# Requests that a peer may send before the one at work is answered (PS3.7 D.3.3.3: it may not do so without negotiation).
+# Requests that a peer may send before the one at work is answered (PS3.7 D.3.3.3: it may not do so without negotiation), and
+# responses to what is answered already.
 _MOST_WAITING = 16
 # What is written is collected up to so many bytes, or for so many seconds while more of it comes.
 _BLOCK, _HOLD = 64 * 1024, 0.05
@@ -92,6 +94,9 @@ class Association:
         self._responses: deque[Message] = deque()
         self._canceled: set[int] = set()
         self._message_id = 0
+        # The Message ID of the own request whose final response is not there yet, 0 for none.
+        self._awaited = 0
+        self._unasked = 0
         self._out: list[bytes] = []
         self._held = 0
         self._held_since = 0.0
@@ -165,26 +170,52 @@ class Association:
         return [context for context in self.contexts.values() if context.sop_class == sop_class and context.as_scu]
 
     def request(self, context: Context, command: Mapping[str, Any], data: Iterable[bytes] = ()) -> Mapping[str, Any]:
-        """Sends a request, whose Message ID is made here, and answers the command set of the response.
+        """Sends a request that has one response, and answers the command set of that.
+
+        Raises:
+            AssociationEnded
+        """
+        self.begin(context, command, data)
+        response = self.next_response()
+        close(response.data)
+        return response.command
+
+    def begin(self, context: Context, command: Mapping[str, Any], data: Iterable[bytes] = ()) -> int:
+        """Sends a request, whose Message ID is made here and answered. Its responses are to be taken, up to the final one,
+        before the next request.
 
         Raises:
             AssociationEnded
         """
         self._message_id = self._message_id % 0xFFFF + 1
+        self._awaited, self._unasked = self._message_id, 0
+        self._responses.clear()
         self.send(context.id, {**command, "MessageID": self._message_id}, data)
         self.flush()
-        answer_until = time.monotonic() + (self._limits.idle or self._limits.request)
-        while True:
+        return self._message_id
+
+    def next_response(self) -> Message:
+        """The next response to the request that was begun last; the final one is that whose status is not pending.
+
+        Raises:
+            AssociationEnded
+        """
+        patience = self._limits.idle or self._limits.request
+        answer_until = time.monotonic() + patience
+        while not self._responses:
             self._check()
-            while self._responses:
-                response = self._responses.popleft().command
-                if response.get("MessageIDBeingRespondedTo") == self._message_id:
-                    return response
             if self._wait():
                 if not self._read():
                     raise AssociationEnded("it released the association before it answered")
+                answer_until = time.monotonic() + patience
             elif time.monotonic() > answer_until:
                 raise self._abort(BY_USER, "it does not answer")
+        response = self._responses.popleft()
+        if "Status" not in response.command:
+            raise self.violation("it sent a response without a status")
+        if not is_pending(response.command["Status"]):
+            self._awaited = 0
+        return response
 
     def release(self) -> None:
         """Ends an association that was asked for here; that the peer is gone already does no harm."""
@@ -297,7 +328,9 @@ class Association:
             if has_data_set(message.command):
                 message.data = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(self._limits.folder)))
                 self._incoming = message
-                self._deadline = self._deadline or time.monotonic() + self._limits.request
+                # What comes while something is awaited here has as long as that.
+                if not self._awaited:
+                    self._deadline = self._deadline or time.monotonic() + self._limits.request
             else:
                 self._complete(message)
 
@@ -325,12 +358,16 @@ class Association:
         if field == C_CANCEL:
             self._canceled.add(message.command.get("MessageIDBeingRespondedTo", 0))
         elif field & RESPONSE:
-            self._responses.append(message)
+            if message.command.get("MessageIDBeingRespondedTo", 0) == self._awaited != 0:
+                self._responses.append(message)
+            else:  # also a second final response, as pynetdicom sends it after B001H
+                close(message.data)
+                self._unasked += 1
         else:
             # A C-CANCEL that came before was for an earlier request with this ID, and came too late.
             self._canceled.discard(message.command.get("MessageID", 0))
             self._requests.append(message)
-        if len(self._requests) + len(self._responses) + len(self._canceled) > _MOST_WAITING:
+        if len(self._requests) + len(self._canceled) + self._unasked > _MOST_WAITING:
             raise InvalidMessage("more messages came than were asked for")
 
 
