@@ -1,4 +1,5 @@
-"""Makes, lists, reads, compares and verifies DICOM Inventories: those of an Orthanc with the plugin, and files.
+"""Makes, lists, reads, compares and verifies DICOM Inventories: those of an Orthanc with the plugin, and files; and finds
+those of other systems over DICOM.
 
 Exit codes: 0 all is well; 1 there are differences, or an inventory is not COMPLETE; 2 it could not be done.
 """
@@ -15,12 +16,14 @@ from types import FrameType, ModuleType
 from typing import NoReturn
 
 from . import __version__
-from .commands import FAILED, CommandError, client, compare, create, export, listing, show, verify, watch
+from .commands import FAILED, CommandError, client, compare, create, export, find, listing, peer, show, verify, watch
 from .commands.text import tell
 from .dicom.decoder import InvalidInventory
 from .reader import MissingInstance
 
-COMMANDS: tuple[ModuleType, ...] = (create, listing, show, export, compare, verify, watch)
+OVER_HTTP: tuple[ModuleType, ...] = (create, listing, show, export, compare, verify, watch)
+OVER_DICOM: tuple[ModuleType, ...] = (find,)
+COMMANDS = OVER_HTTP + OVER_DICOM
 _PROGRAM = "orthanc-inventory"
 # As a shell tells that a program ended by a signal.
 _BROKEN_PIPE, _INTERRUPTED = 128 + signal.SIGPIPE, 128 + signal.SIGINT
@@ -100,6 +103,6 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_arguments(subparser)
-        client.add_arguments(subparser)
+        (peer if command in OVER_DICOM else client).add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     return parser

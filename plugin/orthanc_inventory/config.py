@@ -94,7 +94,7 @@ def _users() -> Key:
     )
 
 
-_AE_TITLE = r"(?=.*[!-~])[ -\[\]-~]{1,16}"
+AE_TITLE = r"(?=.*[!-~])[ -\[\]-~]{1,16}"
 
 KEYS: Mapping[str, Key | Mapping[str, Key]] = {
     "Enable": _boolean(True),
@@ -105,7 +105,7 @@ KEYS: Mapping[str, Key | Mapping[str, Key]] = {
     "MaxRecordsPerInstance": _integer(2000, 1, 100_000),
     "Checksums": _boolean(True),
     "FileAccess": {"BaseUri": _base_uri()},
-    "RetrieveAeTitle": _pattern("", f"({_AE_TITLE})?", "an AE title of at most 16 characters"),
+    "RetrieveAeTitle": _pattern("", f"({AE_TITLE})?", "an AE title of at most 16 characters"),
     "RetrieveUrl": _base_uri(),
     "Timezone": _pattern("", r"([+-](0[0-9]|1[0-4])[0-5][0-9])?", 'an offset from UTC such as "+0100"'),
     "PatientIdentifiers": _boolean(True),
@@ -118,7 +118,7 @@ KEYS: Mapping[str, Key | Mapping[str, Key]] = {
     "Schedules": Key([], lambda value: isinstance(value, list), "a list of schedules"),
     "Dimse": {
         "Enable": _boolean(False),
-        "AeTitle": _pattern("INVENTORY", _AE_TITLE, "an AE title of at most 16 characters"),
+        "AeTitle": _pattern("INVENTORY", AE_TITLE, "an AE title of at most 16 characters"),
         "Port": _integer(11113, 1, 65535),
         "BindAddress": _pattern("127.0.0.1", r"[0-9A-Fa-f.:]+", "an IP address"),
         "MaximumRecords": _integer(10_000, 1, 10_000_000),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pydicom
@@ -132,3 +134,14 @@ def data_set(file: bytes) -> Dataset:
     """What a file says, without its File Meta Information."""
     data = read(file)
     return Dataset({element.tag: element for element in data})
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A private key and its certificate, which is signed by itself, as PEM files."""
+    key, made = folder / f"{name}.key", folder / f"{name}.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+         "-keyout", str(key), "-out", str(made)],
+        check=True, capture_output=True,
+    )
+    return key, made

@@ -18,7 +18,7 @@ from pynetdicom import AE
 
 from tests.integration.server import Server, free_port
 
-from .peer import FIND, GET, MOVE, STORAGE, VERIFICATION, association, find, start
+from .peer import FIND, GET, MOVE, STORAGE, VERIFICATION, association, certificate, find, start
 
 MakeServer = Callable[..., Server]
 
@@ -217,16 +217,6 @@ def test_unknown_classes_and_transfer_syntaxes(make_server: MakeServer) -> None:
 
 
 # TLS
-
-
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    key, made = folder / f"{name}.key", folder / f"{name}.crt"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-         "-keyout", str(key), "-out", str(made)],
-        check=True, capture_output=True,
-    )
-    return key, made
 
 
 def test_tls(make_server: MakeServer, tmp_path: Path) -> None:

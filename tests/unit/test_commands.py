@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from orthanc_inventory import __version__, cli
-from orthanc_inventory.commands import CommandError, client, inputs, transactions
+from orthanc_inventory.commands import CommandError, client, inputs, peer, transactions
 from orthanc_inventory.commands.client import Client, Unreachable
 from orthanc_inventory.commands.create import _scope
 from orthanc_inventory.commands.progress import drawn, duration
@@ -51,14 +51,14 @@ def inventory(tmp_path: Path) -> Path:
 def parser_of(command: ModuleType) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    client.add_arguments(parser)
+    (peer if command in cli.OVER_DICOM else client).add_arguments(parser)
     return parser
 
 
 def usage(command: ModuleType) -> str:
     """A command without options."""
     words = [
-        f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar)
+        f"[{action.metavar}]" if action.nargs in ("?", "*") else str(action.metavar)
         for action in parser_of(command)._actions
         if not action.option_strings
     ]
@@ -71,7 +71,8 @@ def test_each_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) ->
     assert (code, errors) == (0, "") and f"usage: orthanc-inventory {name} " in output
     [command] = [command for command in cli.COMMANDS if name == command.NAME]
     assert command.__doc__.splitlines()[0] in output
-    for option in ("--url", "--user", "--ca-file", "--timeout"):
+    of_connection = ("--peer", "--ae-title", "--tls") if command in cli.OVER_DICOM else ("--url", "--user", "--ca-file")
+    for option in (*of_connection, "--timeout"):
         assert option in output
     # JSON is there for each, if need be as a format.
     assert "json" in output

@@ -1,7 +1,8 @@
 """The commands of ``orthanc-inventory``, one module each.
 
 A module has its help as its docstring, its ``NAME``, ``add_arguments(parser)`` for its own options and ``run(arguments)``,
-which answers the exit code. ``cli`` lists the modules, and adds the options of the connection to an Orthanc to each.
+which answers the exit code. ``cli`` lists the modules, and adds the options of the connection to each: to an Orthanc
+(``client``), or to another system over DICOM (``peer``).
 What is asked for goes to standard output, everything else to standard error.
 """
 

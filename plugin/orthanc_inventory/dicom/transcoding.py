@@ -63,13 +63,6 @@ def transcoded(data_set: EncodedDataSet, place: Place, transfer_syntax: str) -> 
     return _deflated(pieces) if transfer_syntax == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN else pieces
 
 
-def encoded_attributes(attributes: Mapping[str, Any], transfer_syntax: str) -> bytes:
-    """A small data set, see ``encode_attributes``, in one of these transfer syntaxes."""
-    encoded = encode_attributes(attributes)
-    place = (0, len(encoded), True)
-    return b"".join(transcoded(EncodedDataSet(encoded, "the data set"), place, transfer_syntax))
-
-
 def _slices(data_set: EncodedDataSet, start: int, stop: int) -> Iterator[bytes]:
     for position in range(start, stop, CHUNK):
         yield data_set.buffer[position : min(position + CHUNK, stop)]

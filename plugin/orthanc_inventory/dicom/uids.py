@@ -5,6 +5,9 @@ from __future__ import annotations
 import uuid
 
 INVENTORY_STORAGE = "1.2.840.10008.5.1.4.1.1.201.1"
+INVENTORY_FIND = "1.2.840.10008.5.1.4.1.1.201.2"
+INVENTORY_MOVE = "1.2.840.10008.5.1.4.1.1.201.3"
+INVENTORY_GET = "1.2.840.10008.5.1.4.1.1.201.4"
 INVENTORY_CREATION = "1.2.840.10008.5.1.4.1.1.201.5"
 # The one instance of Inventory Creation, well-known.
 STORAGE_MANAGEMENT_INSTANCE = "1.2.840.10008.5.1.4.1.1.201.1.1"

@@ -1,7 +1,8 @@
 """Inventories over DICOM: an Application Entity of its own beside that of Orthanc, which cannot learn new SOP classes.
 
-From the wire upwards: ``connection`` (PDUs), ``association`` (messages), ``presentation`` (negotiation), ``acceptor`` (what
-a peer asks for) and ``requestor`` (what is asked of one), ``application_entity`` (threads), ``server`` (configuration).
+From the wire upwards: ``connection`` (PDUs), ``association`` (messages), ``presentation`` (negotiation), ``responder``
+(requests of a peer), ``acceptor`` and ``requestor`` (associations that a peer asks for, and that are asked of one), ``find``
+(what a peer is asked for), ``application_entity`` (threads), ``server`` (configuration).
 
 A service is one class in a module of its own, made in ``plugin.py`` and given to ``Dimse.start`` with the others; see
 ``service.Service`` for what it has and ``verification`` for the smallest one. To add one:

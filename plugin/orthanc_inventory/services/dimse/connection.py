@@ -19,6 +19,7 @@ BY_USER = (0, 0)
 UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = (2, 1), (2, 2), (2, 6)
 # How long a peer has to close the connection after the last PDU (seconds), the ARTIM timer of PS3.8 9.1.5.
 _ARTIM = 2.0
+_BROKE = "the connection broke"
 
 
 class AssociationEnded(Exception):
@@ -54,20 +55,22 @@ class Connection:
         for option, value in ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4)):
             peer.setsockopt(socket.IPPROTO_TCP, option, value)
 
-    def secure(self, context: ssl.SSLContext, server_side: bool) -> None:
-        """Goes on in TLS (PS3.15 B).
+    def secure(self, context: ssl.SSLContext, server_side: bool, host: str = "") -> None:
+        """Goes on in TLS (PS3.15 B). ``host`` is what the certificate of a server must name, if the context checks that.
 
         Raises:
             AssociationEnded
         """
         try:
             self._socket.settimeout(self.patience)
-            secured = context.wrap_socket(self._socket, server_side=server_side, do_handshake_on_connect=False)
+            secured = context.wrap_socket(
+                self._socket, server_side=server_side, do_handshake_on_connect=False,
+                server_hostname=host if context.check_hostname else None,
+            )
             self._socket = secured
             secured.do_handshake()
         except OSError as error:
-            reason = getattr(error, "reason", None) or "the connection broke"
-            raise AssociationEnded(f"TLS failed: {reason}") from None
+            raise AssociationEnded(f"TLS failed: {getattr(error, 'reason', None) or _BROKE}") from None
 
     def is_readable(self, seconds: float) -> bool:
         """Whether something comes, or has come, within that time; also the end of the connection."""
@@ -99,8 +102,10 @@ class Connection:
             except TimeoutError:
                 self.abort(BY_USER)
                 raise AssociationEnded("it sends nothing any more") from None
-            except OSError:
-                raise AssociationEnded("the connection broke") from None
+            except OSError as error:
+                # A server that refuses our certificate tells that in its first answer (RFC 8446 4.4.2.4).
+                reason = getattr(error, "reason", None)
+                raise AssociationEnded(f"TLS failed: {reason}" if reason else _BROKE) from None
             if not piece:
                 raise AssociationEnded("it closed the connection")
             content += piece
@@ -114,7 +119,7 @@ class Connection:
         except TimeoutError:
             raise AssociationEnded("it takes nothing any more") from None
         except OSError:
-            raise AssociationEnded("the connection broke") from None
+            raise AssociationEnded(_BROKE) from None
 
     def write_last(self, pdu: bytes) -> None:
         """Sends the PDU upon which the peer closes the connection; if it does not listen any more, that is no matter."""

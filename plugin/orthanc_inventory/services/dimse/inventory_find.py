@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from ...dicom.decoder import InvalidInventory
 from ...dicom.inventory_query import InvalidQuery, InventoryQuery
 from ...dicom.transcoding import transcoded
+from ...dicom.uids import INVENTORY_FIND
 from ...production.search import Search
 from .messages import C_FIND, CANCELED, DOES_NOT_MATCH_SOP_CLASS, PENDING, PENDING_WITH_WARNING, SUCCESS
 from .service import Refusal, Request, Response
 
 
 class InventoryFind:
-    sop_class = "1.2.840.10008.5.1.4.1.1.201.2"
+    sop_class = INVENTORY_FIND
     operation = C_FIND
     permission = "Find"
     sends: tuple[str, ...] = ()

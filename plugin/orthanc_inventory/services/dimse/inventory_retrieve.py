@@ -8,7 +8,7 @@ from typing import Any
 from ...dicom.decoder import InvalidInventory
 from ...dicom.file_format import DicomFile, read_file, stream_of
 from ...dicom.transcoding import encoded_attributes, encoded_data_set
-from ...dicom.uids import INVENTORY_STORAGE
+from ...dicom.uids import INVENTORY_GET, INVENTORY_MOVE, INVENTORY_STORAGE
 from ...dicom.values import is_uid
 from ...production.catalogue import Catalogue
 from ...stores import InstanceGone
@@ -32,7 +32,7 @@ Store = Callable[[DicomFile], int]
 
 
 class InventoryGet:
-    sop_class = "1.2.840.10008.5.1.4.1.1.201.4"
+    sop_class = INVENTORY_GET
     operation = C_GET
     permission = "Get"
     sends: tuple[str, ...] = (INVENTORY_STORAGE,)
@@ -50,7 +50,7 @@ class InventoryGet:
 
 
 class InventoryMove:
-    sop_class = "1.2.840.10008.5.1.4.1.1.201.3"
+    sop_class = INVENTORY_MOVE
     operation = C_MOVE
     permission = "Move"
     sends: tuple[str, ...] = ()

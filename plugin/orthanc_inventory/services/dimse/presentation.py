@@ -19,6 +19,7 @@ from pynetdicom.presentation import PresentationContext
 from ...dicom import uids
 from .association import Context
 from .connection import MAXIMUM_LENGTH, Pdu
+from .messages import N_EVENT_REPORT
 from .service import TRANSFER_SYNTAXES, Service
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
@@ -87,7 +88,9 @@ def accept(
         serving = [service for service in services if service.sop_class == sop_class]
         sending = [service for service in services if sop_class in service.sends]
         # Without negotiation of roles, the requestor is the SCU; the SCP of some classes sends requests as well.
-        as_scp = scu and any(allows(service.permission) for service in serving)
+        events = any(allows(service.permission) for service in serving if service.operation == N_EVENT_REPORT)
+        requests = any(allows(service.permission) for service in serving if service.operation != N_EVENT_REPORT)
+        as_scp = (scu and requests) or (scp and events)
         as_scu = any(allows(service.permission) for service in sending if scp or service.sop_class == sop_class)
         transfer_syntax = next((syntax for syntax in TRANSFER_SYNTAXES if syntax in offer.transfer_syntax), "")
         if not serving and not sending:
@@ -101,7 +104,7 @@ def accept(
             contexts.append(Context(identifier, sop_class, transfer_syntax, as_scu, as_scp))
             if role:
                 before = roles.get(sop_class, (False, False))
-                roles[sop_class] = before[0] or as_scp, before[1] or (as_scu and scp)
+                roles[sop_class] = before[0] or (scu and requests), before[1] or (scp and (as_scu or events))
         results.append(_context(identifier, sop_class, [transfer_syntax or str(offer.transfer_syntax[0])], result))
     extended = {}
     for item in _items(request, SOPClassExtendedNegotiation):
@@ -120,25 +123,30 @@ def accept(
     return Negotiated(_maximum(request), contexts, extended), pdu.encode()
 
 
-def requested(ae_title: str, called: str, sop_class: str, extended: bytes = b"", as_scp: bool = False) -> bytes:
-    """The A-ASSOCIATE-RQ PDU that asks for one SOP class, a context for each transfer syntax.
+def requested(
+    ae_title: str, called: str, sop_class: str, extended: bytes = b"", as_scp: bool = False, receives: str = ""
+) -> bytes:
+    """The A-ASSOCIATE-RQ PDU that asks for an SOP class, a context for each transfer syntax.
 
-    ``as_scp`` asks for the role of the SCP, whose peer is its SCU (PS3.7 D.3.3.4).
+    ``as_scp`` asks for the role of the SCP, whose peer is its SCU (PS3.7 D.3.3.4). ``receives`` is the SOP class of the
+    requests that come from the peer over the same association: another one, whose SCP is here then, or the same.
     """
     primitive = A_ASSOCIATE()
     primitive.application_context_name = APPLICATION_CONTEXT
     primitive.calling_ae_title, primitive.called_ae_title = ae_title, called
     primitive.presentation_context_definition_list = [
-        _context(2 * place + 1, sop_class, [syntax]) for place, syntax in enumerate(TRANSFER_SYNTAXES)
+        _context(identifier, offered, [syntax]) for identifier, (offered, syntax) in _offers(sop_class, receives).items()
     ]
     roles = {sop_class: (False, True)} if as_scp else {}
+    if receives not in ("", sop_class):
+        roles[receives] = (False, True)
     primitive.user_information = _user_information(roles, {sop_class: extended} if extended else {})
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(primitive)
     return pdu.encode()
 
 
-def read_acceptance(pdu: Pdu, sop_class: str, as_scp: bool) -> Negotiated:
+def read_acceptance(pdu: Pdu, sop_class: str, as_scp: bool = False, receives: str = "") -> Negotiated:
     """What the peer made of ``requested``.
 
     Raises:
@@ -147,17 +155,29 @@ def read_acceptance(pdu: Pdu, sop_class: str, as_scp: bool) -> Negotiated:
     answer = A_ASSOCIATE_AC()
     answer.decode(pdu.encoded)
     primitive = answer.to_primitive()
-    is_scp = as_scp and any(item.scp_role for item in _items(primitive, SCP_SCU_RoleSelectionNegotiation))
-    contexts = [
-        Context(context.context_id or 0, sop_class, str(context.transfer_syntax[0]), True, is_scp)
-        for context in primitive.presentation_context_definition_results_list
-        if context.result == _ACCEPTED and context.transfer_syntax[0] in TRANSFER_SYNTAXES and (is_scp or not as_scp)
-    ]
+    as_scp_of = {str(item.sop_class_uid) for item in _items(primitive, SCP_SCU_RoleSelectionNegotiation) if item.scp_role}
+    contexts = []
+    for context in primitive.presentation_context_definition_results_list:
+        offered, _ = _offers(sop_class, receives)[context.context_id or 0]
+        needs_role = as_scp if offered == sop_class else True
+        if context.result != _ACCEPTED or (needs_role and offered not in as_scp_of):
+            continue
+        transfer_syntax = str(context.transfer_syntax[0])
+        if transfer_syntax in TRANSFER_SYNTAXES:
+            requests_come = as_scp or offered == receives
+            contexts.append(Context(context.context_id or 0, offered, transfer_syntax, offered == sop_class, requests_come))
     extended = {
         str(item.sop_class_uid): item.service_class_application_information
         for item in _items(primitive, SOPClassExtendedNegotiation)
     }
     return Negotiated(_maximum(primitive), contexts, extended)
+
+
+def _offers(sop_class: str, receives: str) -> dict[int, tuple[str, str]]:
+    """SOP class and transfer syntax of each context that is asked for, by its ID."""
+    classes = dict.fromkeys((sop_class, receives or sop_class))
+    pairs = [(offered, syntax) for offered in classes for syntax in TRANSFER_SYNTAXES]
+    return {2 * place + 1: pair for place, pair in enumerate(pairs)}
 
 
 def _items(primitive: A_ASSOCIATE, kind: type) -> list:  # type: ignore[type-arg]

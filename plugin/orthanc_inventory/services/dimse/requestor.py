@@ -1,14 +1,15 @@
-"""Associations that are asked for here, with a modality that Orthanc knows (PS3.8 7.1)."""
+"""Associations that are asked for here (PS3.8 7.1), with a modality that Orthanc knows or that the command line names."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 from ..outgoing import BrokenOff, Outgoing
 from .association import Association, Limits, Peer
-from .connection import ASSOCIATE_AC, ASSOCIATE_RJ, INVALID_PARAMETER, AssociationEnded, Connection
+from .connection import ABORT, ASSOCIATE_AC, ASSOCIATE_RJ, INVALID_PARAMETER, AssociationEnded, Connection
 from .peers import Modality
 from .presentation import read_acceptance, requested
 from .tls import InvalidTls
@@ -19,6 +20,15 @@ _REASONS = {
     (3, 1): "it is congested",
     (3, 2): "it has too many associations",
 }
+
+
+class _Asked(NamedTuple):
+    """What an association is for, see ``presentation.requested``."""
+
+    sop_class: str
+    extended: bytes
+    as_scp: bool
+    receives: str
 
 
 class CannotAssociate(Exception):
@@ -38,9 +48,10 @@ class Requestor:
 
     @contextmanager
     def association(
-        self, modality: Modality, sop_class: str, extended: bytes = b"", as_scp: bool = False
+        self, modality: Modality, sop_class: str, extended: bytes = b"", as_scp: bool = False, receives: str = ""
     ) -> Iterator[Association]:
-        """An association for one SOP class, which is released at the end; ``as_scp`` as its SCP.
+        """An association for one SOP class, which is released at the end; ``as_scp`` as its SCP. ``receives`` is the SOP
+        class of the requests that come over it: Inventory Storage with C-GET, the same with events.
 
         Raises:
             CannotAssociate
@@ -58,25 +69,26 @@ class Requestor:
             stack.callback(connection.close)
             if modality.tls:
                 self._secure(connection, modality)
-            association = self._negotiate(connection, modality, sop_class, extended, as_scp, limits)
+            asked = _Asked(sop_class, extended, as_scp, receives)
+            association = self._negotiate(connection, modality, asked, limits)
             yield association
             association.release()
 
     def _secure(self, connection: Connection, modality: Modality) -> None:
         try:
-            connection.secure(self._tls(), server_side=False)
+            connection.secure(self._tls(), server_side=False, host=modality.host)
         except (AssociationEnded, InvalidTls) as error:
             raise CannotAssociate(f"no connection to {modality.name}: {error}") from None
 
-    def _negotiate(
-        self, connection: Connection, modality: Modality, sop_class: str, extended: bytes, as_scp: bool, limits: Limits
-    ) -> Association:
+    def _negotiate(self, connection: Connection, modality: Modality, asked: _Asked, limits: Limits) -> Association:
         ae_title = modality.local_ae_title or self._ae_title
         try:
-            connection.write(requested(ae_title, modality.ae_title, sop_class, extended, as_scp))
+            connection.write(requested(ae_title, modality.ae_title, *asked))
             answer = connection.read()
         except AssociationEnded as error:
             raise CannotAssociate(f"no association with {modality.name}: {error}") from None
+        if answer.kind == ABORT:
+            raise CannotAssociate(f"no association with {modality.name}: it aborts it")
         if answer.kind == ASSOCIATE_RJ:
             source, reason = answer.content[2:4]
             text = _REASONS.get((source, reason), f"source {source}, reason {reason}")
@@ -84,7 +96,7 @@ class Requestor:
         try:
             if answer.kind != ASSOCIATE_AC:
                 raise ValueError
-            negotiated = read_acceptance(answer, sop_class, as_scp)
+            negotiated = read_acceptance(answer, asked.sop_class, asked.as_scp, asked.receives)
         except Exception:  # whatever pynetdicom finds wrong
             connection.abort(INVALID_PARAMETER)
             raise CannotAssociate(f"no association with {modality.name}: it does not answer as DICOM says") from None
