@@ -98,10 +98,16 @@ def get(port: int, *uids: str, syntaxes: Sequence[str] = ()) -> tuple[dict[str, 
 
 @contextmanager
 def serving(
-    *sop_classes: str, ae_title: str = "PEER", syntaxes: Sequence[str] = (), handlers: Sequence[Any] = (), **arguments: Any
+    *sop_classes: str, ae_title: str = "PEER", syntaxes: Sequence[str] = (), handlers: Sequence[Any] = (), sends: str = "",
+    **arguments: Any,
 ) -> Iterator[int]:
-    """An Application Entity that is an SCP of these classes, and its port; ``handlers`` are pairs of event and function."""
+    """An Application Entity that is an SCP of these classes, and its port; ``handlers`` are pairs of event and function.
+
+    ``sends`` is a class of which it is the SCU, of the associations that are asked of it.
+    """
     ae = AE(ae_title)
+    if sends:
+        ae.add_supported_context(sends, list(syntaxes or SYNTAXES), scu_role=False, scp_role=True)
     for sop_class in sop_classes:
         ae.add_supported_context(sop_class, list(syntaxes or SYNTAXES))
     port = free_port()

@@ -69,21 +69,21 @@ def modality(arguments: argparse.Namespace) -> Modality:
     return Modality(ae_title, ae_title, host, port, arguments.tls, "", 0, frozenset())
 
 
-def requestor(arguments: argparse.Namespace) -> Requestor:
-    """Makes associations as the options say; what comes in lies in the temporary folder of the system meanwhile.
+def requestor(arguments: argparse.Namespace, folder: Path | None = None) -> Requestor:
+    """Makes associations as the options say. Objects lie in ``folder`` while they come in, by default a temporary one.
 
     Raises:
         CommandError
     """
     check_ae_title(arguments)
     context = tls_context(arguments, ssl.Purpose.SERVER_AUTH)
-    return Requestor(arguments.ae_title.strip(" "), lambda: context, limits(arguments))
+    return Requestor(arguments.ae_title.strip(" "), lambda: context, limits(arguments, folder))
 
 
-def limits(arguments: argparse.Namespace) -> Limits:
+def limits(arguments: argparse.Namespace, folder: Path | None = None) -> Limits:
     if arguments.timeout < 1:
         raise CommandError("--timeout must be a number of seconds from 1 on")
-    return Limits(float(arguments.timeout), _LONGEST, sys.maxsize, Path(tempfile.gettempdir()))
+    return Limits(float(arguments.timeout), _LONGEST, sys.maxsize, folder or Path(tempfile.gettempdir()))
 
 
 def check_ae_title(arguments: argparse.Namespace) -> None:
@@ -126,14 +126,14 @@ def _reason(error: Exception, otherwise: str) -> str:
 
 @contextmanager
 def association(
-    arguments: argparse.Namespace, sop_class: str, extended: bytes = b"", receives: str = ""
+    arguments: argparse.Namespace, sop_class: str, extended: bytes = b"", receives: str = "", folder: Path | None = None
 ) -> Iterator[Association]:
-    """An association with the peer that the options name, see ``Requestor.association``.
+    """An association with the peer that the options name, see ``Requestor.association``; ``folder`` as for ``requestor``.
 
     Raises:
         NoAssociation, NotAccepted, CommandError
     """
-    peer, made = modality(arguments), requestor(arguments)
+    peer, made = modality(arguments), requestor(arguments, folder)
     try:
         with made.association(peer, sop_class, extended, receives=receives) as opened:
             for wanted in filter(None, (sop_class, receives)):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, BinaryIO, TypeVar
 
 from ..dicom.decoder import Place
-from ..dicom.file_format import CHUNK
 from .index import StudyIndex
 from .inventory_file import InventoryFile, Reference
 from .merged import MergedStudy
@@ -18,7 +16,6 @@ from .search import StudySearch
 
 # Files that are kept open at a time.
 _OPEN_FILES = 8
-_DIGESTS = {"RIPEMD160": "ripemd160", "MD5": "md5", "SHA1": "sha1", "SHA256": "sha256", "SHA384": "sha384", "SHA512": "sha512"}
 
 
 class MissingInstance(LookupError):
@@ -245,12 +242,10 @@ class Inventory:
             self._check_mac(file, *self._macs[uid])
 
     def _check_mac(self, file: InventoryFile, algorithm: str, mac: str) -> None:
-        if algorithm not in _DIGESTS or _DIGESTS[algorithm] not in hashlib.algorithms_available:
+        digest = file.digest(algorithm)
+        if digest is None:
             raise file.invalid("the MAC Algorithm of the reference is unknown", "PS3.3 C.38.2.2.1.3")
-        digest = hashlib.new(_DIGESTS[algorithm], usedforsecurity=False)
-        for start in range(0, len(file.raw), CHUNK):
-            digest.update(file.raw[start : start + CHUNK])
-        if digest.hexdigest() != mac.lower():
+        if digest != mac.lower():
             raise file.invalid("the file does not have the MAC of the reference to it", "PS3.3 C.38.2.2.1.3")
 
 

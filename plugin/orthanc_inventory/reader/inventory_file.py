@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Container, Iterator, Mapping
 from functools import cached_property
 from typing import Any, BinaryIO
 
 from ..dicom.decoder import MAXIMUM_ELEMENTS, EncodedDataSet, Element, InvalidInventory, Place
-from ..dicom.file_format import read_file
+from ..dicom.file_format import CHUNK, read_file
 from ..dicom.recoding import explicit_elements, json_object
 from ..dicom.terms import LEVELS
 from ..dicom.uids import INVENTORY_STORAGE
@@ -23,6 +24,7 @@ _INVENTORY_ACCESS_END_POINTS, _STUDY_ACCESS_END_POINTS = 0x00080420, 0x00080421
 _INCORPORATED, _STUDIES = 0x00080422, 0x00080423
 _STUDY_RECORDS, _TOTAL_STUDY_RECORDS = 0x00080427, 0x00080428
 _REFERENCED_SOP_CLASS_UID, _REFERENCED_SOP_INSTANCE_UID = 0x00081150, 0x00081155
+_DIGESTS = {"RIPEMD160": "ripemd160", "MD5": "md5", "SHA1": "sha1", "SHA256": "sha256", "SHA384": "sha384", "SHA512": "sha512"}
 # What has been walked past is given back after this many bytes.
 _STEP = 16 * 1024 * 1024
 
@@ -126,6 +128,15 @@ class InventoryFile:
     def explicit_elements(self, tags: Container[int]) -> dict[int, bytes]:
         """These elements of the data set in Explicit VR Little Endian."""
         return explicit_elements(self._data_set, self._place, tags)
+
+    def digest(self, algorithm: str) -> str | None:
+        """The MAC of the file in hexadecimal digits, by a MAC Algorithm (0400,0015); None if that is not known here."""
+        if algorithm not in _DIGESTS or _DIGESTS[algorithm] not in hashlib.algorithms_available:
+            return None
+        digest = hashlib.new(_DIGESTS[algorithm], usedforsecurity=False)
+        for start in range(0, len(self.raw), CHUNK):
+            digest.update(self.raw[start : start + CHUNK])
+        return digest.hexdigest()
 
     def references(self) -> Iterator[Reference]:
         """The tree below this instance: each child, followed by what is below it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,18 +29,10 @@ class DirectoryStore:
     def write(self, run: Run, uid: str, chunks: Iterable[bytes]) -> None:
         """Keeps a file as it is, whoever made it. Raises: StoreError."""
         path = self._path(run, uid)
-        unfinished = path.with_suffix(".part")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "wb") as stream:
-                stream.writelines(chunks)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.rename(unfinished, path)
-            _sync_folder(path.parent)
+            write_file(path, chunks)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
             raise StoreError(f"an inventory cannot be written below Inventory.StateDirectory: {error.strerror}") from None
 
     def read(self, run: Run, uid: str) -> Iterator[bytes | memoryview]:
@@ -69,6 +61,29 @@ class DirectoryStore:
 
     def _path(self, run: Run, uid: str) -> Path:
         return self._folder / run.study_uid / f"{uid}.dcm"
+
+
+def write_file(path: Path, chunks: Iterable[bytes], check: Callable[[Path], None] = lambda unfinished: None) -> None:
+    """Writes a file, for its owner alone, that is there as a whole or not at all, also after a loss of power.
+
+    ``check`` may look at it before it has its name, and raise.
+
+    Raises:
+        OSError
+    """
+    unfinished = path.with_suffix(".part")
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as stream:
+            stream.writelines(chunks)
+            stream.flush()
+            os.fsync(stream.fileno())
+        check(unfinished)
+        os.rename(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
 
 
 def chunks_of(stream: BinaryIO) -> Iterator[bytes]:

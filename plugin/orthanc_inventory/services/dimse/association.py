@@ -194,8 +194,10 @@ class Association:
         self.flush()
         return self._message_id
 
-    def next_response(self) -> Message:
+    def next_response(self, serve: Callable[[Message], None] | None = None) -> Message:
         """The next response to the request that was begun last; the final one is that whose status is not pending.
+
+        Requests that come before it are served by ``serve``, if it is given; else they wait for ``next_request``.
 
         Raises:
             AssociationEnded
@@ -204,7 +206,10 @@ class Association:
         answer_until = time.monotonic() + patience
         while not self._responses:
             self._check()
-            if self._wait():
+            if serve is not None and self._requests:
+                serve(self._requests.popleft())
+                answer_until = time.monotonic() + patience
+            elif self._wait():
                 if not self._read():
                     raise AssociationEnded("it released the association before it answered")
                 answer_until = time.monotonic() + patience
