@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,11 +112,10 @@ def leaf(uid: str) -> Dataset:
     return foreign.inventory(uid, [foreign.study(1)], InventoryCompletionStatus="PARTIAL")
 
 
-@contextmanager
-def sending(
-    objects: dict[str, Dataset], syntaxes: Sequence[str] = (), fail_after: int = 0
-) -> Iterator[tuple[int, list[str]]]:
-    """A peer that sends these objects: its port, and the UIDs that it was asked for. It disappears after some of them."""
+def sends(
+    objects: dict[str, Dataset], syntax: str = ExplicitVRLittleEndian, fail_after: int = 0
+) -> tuple[Callable[[evt.Event], Iterator[Any]], list[str]]:
+    """What answers C-GET with these objects, and the UIDs that were asked for. It disappears after some of them."""
     asked: list[str] = []
 
     def handle(event: evt.Event) -> Iterator[Any]:
@@ -126,7 +125,7 @@ def sending(
         there = [objects[uid] for uid in wanted if uid in objects]
         for data in there:
             data.file_meta = FileMetaDataset()
-            data.file_meta.TransferSyntaxUID = UID(syntaxes[0] if syntaxes else ExplicitVRLittleEndian)
+            data.file_meta.TransferSyntaxUID = UID(syntax)
         yield len(there)
         for number, data in enumerate(there, 1):
             if fail_after and number > fail_after:
@@ -134,7 +133,16 @@ def sending(
                 return
             yield 0xFF00, data
 
-    with serving(GET, syntaxes=syntaxes, handlers=[(evt.EVT_C_GET, handle)], sends=STORAGE) as port:
+    return handle, asked
+
+
+@contextmanager
+def sending(
+    objects: dict[str, Dataset], syntax: str = ExplicitVRLittleEndian, fail_after: int = 0
+) -> Iterator[tuple[int, list[str]]]:
+    """A peer that sends these objects: its port, and the UIDs that it was asked for."""
+    handle, asked = sends(objects, syntax, fail_after)
+    with serving(GET, syntaxes=[syntax], handlers=[(evt.EVT_C_GET, handle)], sends=STORAGE) as port:
         yield port, asked
 
 
@@ -142,7 +150,7 @@ def sending(
 def test_pynetdicom_sends_a_tree(syntax: str, tmp_path: Path) -> None:
     objects = {f"1.8.1.{number}": leaf(f"1.8.1.{number}") for number in range(1, 251)}
     objects["1.8.1"] = root_of(*((uid, {}) for uid in objects))
-    with sending(objects, [syntax]) as (port, asked):
+    with sending(objects, syntax) as (port, asked):
         told, lines = fetched(port, "1.8.1", tmp_path)
     assert (told["Files"], told["Missing"], len(told["Unchecked"])) == (251, [], 251) and sorted(asked) == sorted(objects)
     assert lines == ["251 of 251 files have no MAC to compare them with"]
@@ -158,7 +166,7 @@ def test_a_mac_is_compared_if_it_can_be(tmp_path: Path) -> None:
         ("1.8.1.1", sha), ("1.8.1.2", {"MACAlgorithm": "NONE", "MAC": bytes(32)}),
         ("1.8.1.3", {**sha, "StoredInstanceTransferSyntaxUID": DeflatedExplicitVRLittleEndian}),
     )
-    with sending(objects, [ExplicitVRLittleEndian]) as (port, asked):
+    with sending(objects) as (port, asked):
         told, lines = fetched(port, "1.8.1", tmp_path, code=1)
         assert told["Different"] == ["1.8.1.1"] and told["Unchecked"] == ["1.8.1", "1.8.1.2", "1.8.1.3"]
         assert "different: 1.8.1.1" in lines

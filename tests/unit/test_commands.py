@@ -19,8 +19,8 @@ import pytest
 from orthanc_inventory import __version__, cli
 from orthanc_inventory.commands import CommandError, client, inputs, peer, transactions
 from orthanc_inventory.commands.client import Client, Unreachable
-from orthanc_inventory.commands.create import _scope
 from orthanc_inventory.commands.progress import drawn, duration
+from orthanc_inventory.commands.scopes import scope_of
 from orthanc_inventory.commands.text import printable, size
 from orthanc_inventory.dicom.inventory import Reference
 
@@ -273,10 +273,10 @@ def test_an_orthanc_that_does_not_come_back_is_given_up(
 def test_labels_of_a_scope_are_a_list(tmp_path: Path) -> None:
     (tmp_path / "scope.json").write_text('{"Labels": ["a"], "PatientID": "P"}')
     arguments = argparse.Namespace(scope=["Labels=b", "PatientName=A=B"], scope_json=tmp_path / "scope.json")
-    assert _scope(arguments) == {"Labels": ["a", "b"], "PatientID": "P", "PatientName": "A=B"}
+    assert scope_of(arguments) == {"Labels": ["a", "b"], "PatientID": "P", "PatientName": "A=B"}
     (tmp_path / "scope.json").write_text("[]")
     with pytest.raises(CommandError, match="must hold a JSON object"):
-        _scope(arguments)
+        scope_of(arguments)
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,16 @@ is 0 if the inventory is COMPLETE, and 1 if it is PARTIAL or the run failed or w
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 from ..dicom.terms import LEVELS
 from ..production.transaction import DETAILS
-from . import FINE, CommandError
+from . import FINE, scopes
 from .client import Client
 from .text import write_json
 from .transactions import finish, follow
 
 NAME = "create"
-_LABELS = "Labels"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--purpose", metavar="TEXT", help="Inventory Purpose")
     parser.add_argument("--description", metavar="TEXT", help="Inventory Instance Description")
-    parser.add_argument(
-        "--scope", metavar="KEY=VALUE", action="append", default=[],
-        help="only studies that match, such as StudyDate=20200101-20201231 or ModalitiesInStudy='CT\\MR'; several times: all",
-    )
-    parser.add_argument("--scope-json", metavar="FILE", type=Path, help="the same as a JSON object in a file")
+    scopes.add_arguments(parser)
     parser.add_argument("--base", metavar="UID", help="an increment on top of this inventory, or of the 'latest'")
     parser.add_argument("--no-removed", action="store_true", help="leave out what is removed from operational use")
     parser.add_argument("--no-patient-identifiers", action="store_true", help="leave out what identifies patients")
@@ -44,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     client = Client.of(arguments)
-    scope = _scope(arguments)
+    scope = scopes.scope_of(arguments)
     if arguments.preview:
         preview = client.post_json("/inventories/preview", _given(Scope=scope, Detail=arguments.detail))
         _write(arguments, preview, "Studies")
@@ -82,29 +75,3 @@ def _body(arguments: argparse.Namespace, scope: dict[str, Any]) -> dict[str, Any
 def _given(**values: Any) -> dict[str, Any]:
     """Without what was not asked for, so that the defaults of the Orthanc hold."""
     return {key: value for key, value in values.items() if value not in (None, {})}
-
-
-def _scope(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Raises: CommandError."""
-    scope = _scope_of_file(arguments.scope_json) if arguments.scope_json else {}
-    for text in arguments.scope:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise CommandError("--scope must be of the form KEY=VALUE, such as PatientID=P1")
-        if key == _LABELS:
-            scope.setdefault(_LABELS, []).append(value)
-        elif key in scope:
-            raise CommandError(f"--scope has {key} twice; several values are one: {key}='CT\\MR'")
-        else:
-            scope[key] = value
-    return scope
-
-
-def _scope_of_file(path: Path) -> dict[str, Any]:
-    try:
-        scope = json.loads(path.read_bytes())
-    except ValueError:
-        scope = None
-    if not isinstance(scope, dict):
-        raise CommandError(f"--scope-json {path} must hold a JSON object of keywords and values")
-    return scope

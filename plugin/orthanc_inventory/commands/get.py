@@ -35,15 +35,16 @@ def add_mac_argument(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if not is_uid(arguments.uid):
         raise CommandError("UID must be the SOP Instance UID of an inventory, as find prints it")
-    return write(arguments, Retrieval(arguments, arguments.folder).fetch(arguments.uid))
-
-
-def write(arguments: argparse.Namespace, retrieved: Retrieved) -> int:
-    """Tells of an inventory that was fetched; answers the exit code."""
+    retrieved = Retrieval(arguments, arguments.folder).fetch(arguments.uid)
     if arguments.json:
         write_json(document(retrieved))
     else:
         print(printable(retrieved.path))
+    return tell_of(arguments, retrieved)
+
+
+def tell_of(arguments: argparse.Namespace, retrieved: Retrieved) -> int:
+    """Tells people of what did not come as it should; answers the exit code."""
     for kind in ("missing", "different"):
         for uid in getattr(retrieved, kind):
             tell(f"{kind}: {uid}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import ssl
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from ..services.dimse.requestor import CannotAssociate, Requestor
 from . import CommandError
 from .text import printable
 
+_OWN_AE_TITLE, _FILES = "INVENTORY", ("certificate", "key", "trusted")
 _PEER = re.compile(rf"({AE_TITLE})@(\[[0-9A-Fa-f:.%]+\]|[^\s@:\[\]]+):([0-9]{{1,5}})")
 _MEANINGS = {**QR_GET_SERVICE_CLASS_STATUS, **QR_FIND_SERVICE_CLASS_STATUS}
 # Seconds that a request, or an object that comes in, may take as a whole: large archives need hours.
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("connection to another system over DICOM")
     group.add_argument("--peer", metavar="AET@HOST:PORT", help="its AE title and where it is, such as PACS@10.0.0.5:104")
     group.add_argument(
-        "--ae-title", metavar="TITLE", default="INVENTORY", help="our own AE title there (default: INVENTORY)"
+        "--ae-title", metavar="TITLE", default=_OWN_AE_TITLE, help=f"our own AE title there (default: {_OWN_AE_TITLE})"
     )
     group.add_argument("--tls", action="store_true", help="the connection is secured by TLS")
     group.add_argument("--certificate", metavar="FILE", type=Path, help="our own certificate (PEM), where the peer wants one")
@@ -52,6 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timeout", metavar="SECONDS", type=int, default=300, help="how long to wait for an answer (default: 300)"
     )
+
+
+def options(arguments: argparse.Namespace) -> str:
+    """The options of the connection as they were given, for people who are to write them again."""
+    given = ["--peer", arguments.peer]
+    if arguments.ae_title != _OWN_AE_TITLE:
+        given += ["--ae-title", arguments.ae_title]
+    if arguments.tls:
+        given.append("--tls")
+    for name in _FILES:
+        if value := getattr(arguments, name):
+            given += [f"--{name}", str(value)]
+    return shlex.join(given)
 
 
 def modality(arguments: argparse.Namespace) -> Modality:
@@ -98,7 +113,7 @@ def tls_context(arguments: argparse.Namespace, purpose: ssl.Purpose) -> ssl.SSLC
     Raises:
         CommandError
     """
-    given = [f"--{name}" for name in ("certificate", "key", "trusted") if getattr(arguments, name)]
+    given = [f"--{name}" for name in _FILES if getattr(arguments, name)]
     if given and not arguments.tls:
         raise CommandError(f"{given[0]} is for --tls only")
     if bool(arguments.certificate) != bool(arguments.key):

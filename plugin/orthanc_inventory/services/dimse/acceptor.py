@@ -11,7 +11,7 @@ from ...host import describe
 from . import presentation
 from .association import Association, Limits, Peer
 from .connection import ASSOCIATE_RQ, BY_USER, INVALID_PARAMETER, UNEXPECTED_PDU, AssociationEnded, Connection
-from .peers import Peers
+from .peers import Admission
 from .presentation import Rejection
 from .responder import Responder
 from .service import Service
@@ -35,7 +35,7 @@ class Acceptor:
     def __init__(
         self,
         services: Sequence[Service],
-        peers: Peers,
+        peers: Admission,
         called: str,
         limits: Limits,
         places: Places,

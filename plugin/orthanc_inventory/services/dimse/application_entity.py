@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .acceptor import Acceptor
 from .association import Association, Limits
 from .connection import AssociationEnded, Connection
-from .peers import Peers
+from .peers import Admission
 from .service import Service
 
 # How long a peer may take to ask for an association once it is connected (seconds).
@@ -47,7 +47,7 @@ class ApplicationEntity:
         self,
         settings: Settings,
         services: Sequence[Service],
-        peers: Peers,
+        peers: Admission,
         tls: ssl.SSLContext | None,
         log: Callable[[str], None],
     ) -> None:

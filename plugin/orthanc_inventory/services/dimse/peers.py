@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ...host import Host
 from .association import Peer
@@ -33,6 +33,16 @@ class Modality(NamedTuple):
     local_ae_title: str
     timeout: float
     allowed: frozenset[str]
+
+
+class Admission(Protocol):
+    """Who is let in by an Application Entity; ``Peers`` are those whom Orthanc lets in."""
+
+    def permissions(self, peer: Peer) -> frozenset[str]:
+        """What a peer may do, empty for nothing."""
+
+    def is_same(self, first: str, second: str) -> bool:
+        """Whether two AE titles are one."""
 
 
 class Peers:
