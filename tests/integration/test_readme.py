@@ -48,7 +48,7 @@ def test_the_examples_of_the_routes_run(make_server: Callable[..., Server], tmp_
 def test_the_examples_of_the_command_line_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
     server = make_server().start()
     server.store(*archive.files(3))
-    [example] = blocks(section("Command line"), "sh")
+    example, _ = blocks(section("Command line"), "sh")
     assert example.count("orthanc-inventory ") == 5
     command = f'orthanc-inventory() {{ PYTHONPATH="{REPOSITORY}/plugin" "{sys.executable}" -m orthanc_inventory "$@"; }}'
     script = f"{command}\n{example}".replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
@@ -57,6 +57,25 @@ def test_the_examples_of_the_command_line_run(make_server: Callable[..., Server]
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
     assert json.loads(done.stdout[done.stdout.index("{") :])["Studies"] == 3
+
+
+def test_the_examples_of_other_systems_over_dicom_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    _, example = blocks(section("Command line"), "sh")
+    port = free_port()
+    modalities = {"us": ["INVENTORY", "127.0.0.1", free_port()]}
+    server = make_server(
+        configuration={"DicomModalities": modalities}, inventory={"Dimse": {"Enable": True, "Port": port}}
+    ).start()
+    server.store(*archive.files(3))
+    command = f'orthanc-inventory() {{ PYTHONPATH="{REPOSITORY}/plugin" "{sys.executable}" -m orthanc_inventory "$@"; }}'
+    script = f"{command}\n{example}".replace("10.0.0.5:104", f"127.0.0.1:{port}")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
+    [uid] = server.get("/inventories")
+    assert (tmp_path / "pacs" / f"{uid}.dcm").is_file() and (tmp_path / "all" / f"{uid}.dcm").is_file()
+    assert re.search(r"Studies: +3\n", done.stdout)
 
 
 def test_the_example_of_an_own_script_runs(make_server: Callable[..., Server], tmp_path: Path) -> None:

@@ -13,13 +13,8 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 
-from .peer import SYNTAXES, keys, serving
-
-CREATION = "1.2.840.10008.5.1.4.1.1.201.5"
-INSTANCE = "1.2.840.10008.5.1.4.1.1.201.1.1"
-STORAGE = "1.2.840.10008.5.1.4.1.1.201.1"
-INITIATE, REQUEST_STATUS, CANCEL, PAUSE, RESUME = range(11, 16)
-WITH_INSTANCES, STATUS, WITHOUT_INSTANCES = 11, 12, 13
+from .creation import CREATION, INSTANCE, WITHOUT_INSTANCES
+from .peer import STORAGE, SYNTAXES, keys, serving
 
 
 @dataclass

@@ -22,8 +22,8 @@ from tests.integration import foreign
 from tests.integration.server import free_port
 from tests.integration.test_command_line import begun, command, refused, succeeded
 
-from .creating_peer import CANCEL, CREATION, INITIATE, PAUSE, REQUEST_STATUS, RESUME, STATUS, WITH_INSTANCES
-from .creating_peer import WITHOUT_INSTANCES, Action, CreatingPeer, calling, report, root
+from .creating_peer import Action, CreatingPeer, calling, report, root
+from .creation import CANCEL, CREATION, INITIATE, PAUSE, REQUEST_STATUS, RESUME, STATUS, WITH_INSTANCES, WITHOUT_INSTANCES
 from .peer import GET, STORAGE, certificate, keys
 from .test_get_command import sends
 

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--listen", metavar="PORT", type=int,
         help="our port for events that come over an association of their own; the other system has to know it",
     )
-    parser.add_argument("--fetch", metavar="FOLDER", type=Path, help="at the end fetch the inventory into this folder, like get")
+    parser.add_argument("--fetch", metavar="FOLDER", type=Path, help="at the end fetch it into this folder, as get does")
     add_mac_argument(parser)
     parser.add_argument("--json", action="store_true", help="what came of it as JSON")
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ...dicom.decoder import InvalidInventory
 from ...dicom.transcoding import encoded_attributes
 from ...dicom.uids import INVENTORY_CREATION, STORAGE_MANAGEMENT_INSTANCE
+from ...production.events import EventType
 from .association import Association, close
 from .messages import INVALID_ARGUMENT_VALUE, N_ACTION, N_EVENT_REPORT, SUCCESS, Message
 from .service import Refusal, Request, Response
@@ -27,19 +28,15 @@ class Action(IntEnum):
     RESUME = 15
 
 
-# Event Type ID (0000,1002), Table KK.2-2
-TERMINATED_WITH_INSTANCES, STATUS, TERMINATED_WITHOUT_INSTANCES = 11, 12, 13
-
-
 class Event(NamedTuple):
     """``information`` is by keyword."""
 
-    type: int
+    type: EventType
     information: Mapping[str, Any]
 
     @property
     def is_last(self) -> bool:
-        return self.type != STATUS
+        return self.type is not EventType.STATUS
 
 
 class Answer(NamedTuple):
@@ -92,7 +89,7 @@ class InventoryEvents:
 
     def serve(self, request: Request) -> Iterator[Response]:
         kind = request.command.get("EventTypeID")
-        if kind not in (TERMINATED_WITH_INSTANCES, STATUS, TERMINATED_WITHOUT_INSTANCES):
+        if kind not in tuple(EventType):
             raise Refusal(_NO_SUCH_EVENT_TYPE, "the Event Type ID must be 11, 12 or 13")
         data_set, place = request.data_set()
         try:
@@ -101,5 +98,5 @@ class InventoryEvents:
             raise Refusal(INVALID_ARGUMENT_VALUE, error.problem) from None
         if information.get("TransactionUID") != self._uid:
             raise Refusal(INVALID_ARGUMENT_VALUE, "TransactionUID is not known here")
-        self._take(Event(kind, information))
+        self._take(Event(EventType(kind), information))
         yield Response(SUCCESS)
