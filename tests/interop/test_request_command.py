@@ -39,7 +39,8 @@ def completing(action: Action) -> None:
     if action.type in (INITIATE, REQUEST_STATUS):
         assert action.tell(STATUS, "PROCESSING", TotalNumberOfStudyRecords=3) == 0
         assert action.tell(STATUS, "COMPLETE", TotalNumberOfStudyRecords=5) == 0
-        assert action.tell(WITH_INSTANCES, "COMPLETE", TotalNumberOfStudyRecords=5, **root(ROOT)) == 0
+        # Which need not tell the status.
+        assert action.tell(WITH_INSTANCES, "", TotalNumberOfStudyRecords=5, **root(ROOT)) == 0
 
 
 @pytest.mark.parametrize("early", [False, True])
@@ -314,6 +315,15 @@ def test_what_does_not_come_is_told(tmp_path: Path) -> None:
     with CreatingPeer(completing).listening() as port:
         done = command(*to(port, "--fetch", str(tmp_path)))
     assert done.returncode == 2 and "PEER does not accept Inventory - GET" in done.stderr
+
+
+def test_an_event_cannot_name_another_file(tmp_path: Path) -> None:
+    def behaviour(action: Action) -> None:
+        action.tell(WITH_INSTANCES, "COMPLETE", **root("../../1.8.1"))
+
+    with CreatingPeer(behaviour).listening(GET, handlers=[(evt.EVT_C_GET, sends({})[0])], sends=STORAGE) as port:
+        done = command(*to(port, "--fetch", str(tmp_path / "new")))
+    assert done.returncode == 2 and "PEER tells of an inventory that has no UID" in done.stderr
 
 
 @pytest.mark.parametrize(

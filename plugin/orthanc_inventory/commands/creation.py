@@ -32,7 +32,7 @@ _SHORTEST, _STEP = 1.0, 0.2
 _FAREWELL = 2.0
 # Where the peer finds us, and how many of its associations there may be at a time.
 _ANY_ADDRESS, _LISTENED = "0.0.0.0", 10
-_TERMINAL = ("COMPLETE", "FAILURE", "CANCELED")
+TERMINAL = ("COMPLETE", "FAILURE", "CANCELED")
 
 
 class Creation:
@@ -92,12 +92,11 @@ class Creation:
                 now = time.monotonic()
                 if event is not None:
                     latest, heard, asked, pause = event, now, now, _SHORTEST
-                    news = event.information.get("TransactionStatus", "")
-                    progress.show(None, described(event), news=news != status)
-                    status = news
+                    progress.show(None, described(event), news=event.status != status)
+                    status = event.status
                     if event.is_last or is_enough(event):
                         return event
-                    over = over or (now if status in _TERMINAL else 0.0)
+                    over = over or (now if status in TERMINAL else 0.0)
                 elif over and latest is not None and now > over + 2 * silence:
                     return latest  # the peer does not tell more
                 elif now >= asked + (pause if self._attended is None or self._attended.is_over else silence):
@@ -148,7 +147,7 @@ class Creation:
 def described(event: Event) -> str:
     """Status and numbers of a transaction in one line."""
     told = event.information
-    words = [str(told.get("TransactionStatus") or "PROCESSING").lower()]
+    words = [event.status.lower()]
     if isinstance(studies := told.get("TotalNumberOfStudyRecords"), int):
         words.append(f"{number(studies)} studies")
     if comment := told.get("TransactionStatusComment"):

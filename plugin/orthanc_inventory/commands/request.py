@@ -21,7 +21,7 @@ from ..reader.containers import open_regular
 from ..reader.inventory_file import InventoryFile
 from ..services.dimse.inventory_request import Action, Event
 from . import DIFFERENT, FINE, CommandError, scopes
-from .creation import Creation, described
+from .creation import TERMINAL, Creation, described
 from .get import add_mac_argument, document, tell_of
 from .peer import NoAssociation, modality, options
 from .retrieval import Retrieval, Retrieved
@@ -146,9 +146,8 @@ def _earlier(arguments: argparse.Namespace, creation: Creation, name: str) -> in
     }
     if arguments.no_wait and name != "status":
         return FINE
-    event = creation.follow(lambda event: is_enough[name](event.information.get("TransactionStatus", "")))
-    status = event.information.get("TransactionStatus", "")
-    if event.is_last or status in ("COMPLETE", "FAILURE", "CANCELED"):
+    event = creation.follow(lambda event: is_enough[name](event.status))
+    if event.is_last or event.status in TERMINAL:
         return _finish(arguments, event, {}, aim="CANCELED" if name == "cancel" else COMPLETE)
     if arguments.json:
         write_json(event.information)
@@ -160,11 +159,11 @@ def _earlier(arguments: argparse.Namespace, creation: Creation, name: str) -> in
 def _finish(arguments: argparse.Namespace, event: Event, more: Mapping[str, Any], aim: str = COMPLETE) -> int:
     """Tells of a transaction that is over, and fetches what came of it; answers the exit code."""
     told = event.information
-    status, root = told.get("TransactionStatus", ""), told.get("ReferencedSOPInstanceUID")
+    status, root = event.status, told.get("ReferencedSOPInstanceUID")
     code = FINE if status == aim else DIFFERENT
     if code != FINE:
         comment = told.get("TransactionStatusComment")
-        tell(f"the transaction ended as {status or 'nothing'}" + (f": {comment}" if comment else ""))
+        tell(f"the transaction ended as {status}" + (f": {comment}" if comment else ""))
     elif status == COMPLETE and not root:
         tell(f"{modality(arguments).name} does not tell which inventory came of it; find knows it by its Transaction UID")
         code = DIFFERENT
@@ -173,7 +172,7 @@ def _finish(arguments: argparse.Namespace, event: Event, more: Mapping[str, Any]
         fetched = Retrieval(arguments, arguments.fetch).fetch(root, told)
         code = max(code, tell_of(arguments, fetched), _completeness(fetched))
     if arguments.json:
-        write_json({**told, **more, **({"Fetched": document(fetched)} if fetched else {})})
+        write_json({**told, "TransactionStatus": status, **more, **({"Fetched": document(fetched)} if fetched else {})})
     elif root:
         print(fetched.path if fetched else root)
     return code

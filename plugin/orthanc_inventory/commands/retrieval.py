@@ -70,6 +70,8 @@ class Retrieval:
         Raises:
             CommandError: there is no association, or not even the root comes.
         """
+        if not is_uid(uid):  # it names a file
+            raise CommandError(f"{self._name} tells of an inventory that has no UID")
         expected: dict[str, Mapping[str, Any]] = {uid: access or {}}
         with self._progress:
             self._total = 1

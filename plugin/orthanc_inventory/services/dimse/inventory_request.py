@@ -28,6 +28,13 @@ class Action(IntEnum):
     RESUME = 15
 
 
+_STATUSES = {
+    EventType.STATUS: "PROCESSING",
+    EventType.TERMINATED_WITH_INSTANCES: "COMPLETE",
+    EventType.TERMINATED_WITHOUT_INSTANCES: "FAILURE",
+}
+
+
 class Event(NamedTuple):
     """``information`` is by keyword."""
 
@@ -37,6 +44,11 @@ class Event(NamedTuple):
     @property
     def is_last(self) -> bool:
         return self.type is not EventType.STATUS
+
+    @property
+    def status(self) -> str:
+        """Transaction Status (0008,0417); an SCU need not be told it, so the type of the event stands for one."""
+        return self.information.get("TransactionStatus") or _STATUSES[self.type]
 
 
 class Answer(NamedTuple):
