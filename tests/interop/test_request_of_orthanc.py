@@ -57,8 +57,9 @@ def test_an_inventory_is_made_and_fetched(make_server: MakeServer, tmp_path: Pat
 
 
 def test_a_run_is_paused_followed_and_cancelled(make_server: MakeServer, tmp_path: Path) -> None:
-    server, port = start_for(make_server, ours(), inventory={**SLOW, "ThrottleDelay": 300})
-    server.store(*archive.files(20))
+    # Slow enough for a run to be there still when a busy machine comes to cancel it.
+    server, port = start_for(make_server, ours(), inventory={**SLOW, "ThrottleDelay": 1500})
+    server.store(*archive.files(30))
     process = begun(*to(port), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     uid = process.stdout.readline().decode().strip()
@@ -71,8 +72,8 @@ def test_a_run_is_paused_followed_and_cancelled(make_server: MakeServer, tmp_pat
     assert server.transaction(uid)["TransactionStatus"] == "PAUSED"
     assert "INVENTORY refuses to pause with 0110H" in refused(*to(port, "--pause", uid))
     assert succeeded(*to(port, "--status", uid, "--no-wait")).startswith("paused, ")
-    assert succeeded(*to(port, "--resume", uid)).startswith("processing, ")
     assert "refuses to request status with 0115H: TransactionUID is not known" in refused(*to(port, "--status", "1.2.3"))
+    assert succeeded(*to(port, "--resume", uid)).startswith("processing, ")
     # What is kept of it is not COMPLETE.
     done = command(*to(port, "--cancel", uid, "--retain", "--fetch", str(tmp_path)))
     assert done.returncode == 1 and "the inventory is PARTIAL" in done.stderr
