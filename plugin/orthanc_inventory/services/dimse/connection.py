@@ -20,6 +20,8 @@ UNRECOGNIZED_PDU, UNEXPECTED_PDU, INVALID_PARAMETER = (2, 1), (2, 2), (2, 6)
 # How long a peer has to close the connection after the last PDU (seconds), the ARTIM timer of PS3.8 9.1.5.
 _ARTIM = 2.0
 _BROKE = "the connection broke"
+# Linux forgets it now and then; elsewhere the usual one is set once more.
+_QUICK_ACKNOWLEDGEMENT = getattr(socket, "TCP_QUICKACK", socket.TCP_NODELAY)
 
 
 class AssociationEnded(Exception):
@@ -98,6 +100,8 @@ class Connection:
         while len(content) < size:
             try:
                 self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+                # Many peers hold back a response until its beginning is acknowledged, for which systems take 40 ms.
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACKNOWLEDGEMENT, 1)
                 piece = self._socket.recv(size - len(content))
             except TimeoutError:
                 self.abort(BY_USER)
