@@ -17,13 +17,13 @@ from typing import NoReturn
 
 from . import __version__
 from .commands import FAILED, CommandError
-from .commands import client, compare, create, export, find, get, listing, peer, request, show, verify, watch
+from .commands import client, compare, create, export, find, get, harvest, listing, peer, request, show, verify, watch
 from .commands.text import tell
 from .dicom.decoder import InvalidInventory
 from .reader import MissingInstance
 
 OVER_HTTP: tuple[ModuleType, ...] = (create, listing, show, export, compare, verify, watch)
-OVER_DICOM: tuple[ModuleType, ...] = (find, get, request)
+OVER_DICOM: tuple[ModuleType, ...] = (find, get, request, harvest)
 COMMANDS = OVER_HTTP + OVER_DICOM
 _PROGRAM = "orthanc-inventory"
 # As a shell tells that a program ended by a signal.

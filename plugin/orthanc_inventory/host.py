@@ -155,6 +155,20 @@ class Host:
     def post_json(self, path: str, body: Any) -> Any:
         return _json(self.post(path, json.dumps(body).encode()))
 
+    def get_of_plugins(self, path: str) -> Any:
+        """What a route of any plugin answers to a GET, as JSON. It must not be one of ours: Python runs one of them at a time."""
+        try:
+            return _json(self._orthanc.RestApiGetAfterPlugins(path))
+        except self._orthanc.OrthancException as error:
+            raise _translated(error) from None
+
+    def post_to_plugins(self, path: str, body: Any) -> bytes:
+        """The same for a POST of JSON; the body that it answers."""
+        try:
+            return self._orthanc.RestApiPostAfterPlugins(path, json.dumps(body).encode())
+        except self._orthanc.OrthancException as error:
+            raise _translated(error) from None
+
     def put(self, path: str, body: bytes) -> None:
         try:
             self._orthanc.RestApiPut(path, body)

@@ -45,6 +45,7 @@ from .services.dimse.verification import Echo
 from .services.explorer import EXTENSION
 from .services.metrics import observe, observe_schedules
 from .services.notifications import Notifications
+from .services.other_archives import OtherArchives
 from .services.rest.app import AppRoutes
 from .services.rest.comparisons import ComparisonRoutes
 from .services.rest.exports import ExportRoutes
@@ -153,6 +154,8 @@ class Plugin:
         self._changes = changes = Changes(self._state_directory.changes, IndexState(host), alone)
         changes.start()
         directory = DirectoryStore(self._state_directory.instances)
+        self._dimse = dimse = Dimse(host, configuration, self._state_directory.folder)
+        archives_of_others = OtherArchives(host, dimse, system)
         stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
         sources = {detail: make_source(host, configuration, system, detail) for detail in DETAILS}
@@ -175,11 +178,19 @@ class Plugin:
                     archives[transaction.check], sources.get(transaction.detail), files, findings, journal, settings.throttle,
                     interrupted, host.log, measure,
                 )
+            if transaction.source:
+                return make_harvest(transaction, interrupted)
             source = sources[transaction.detail]
             base = catalogue.inventory(transaction.base) if transaction.base else None
             increment = Increment(base, catalogue, journal, changes, source, host.log) if base else None
             return Producer(
                 transaction, source, store, journal, changes, increment, settings, interrupted, host.log, measure
+            )
+
+        def make_harvest(transaction: Transaction, interrupted: threading.Event) -> Work:
+            return Producer(
+                transaction, archives_of_others.open(transaction, interrupted, host.log), store, journal, None, None,
+                settings.of_archive(archives_of_others.access(transaction.source)), interrupted, host.log, measure,
             )
 
         def after_run() -> None:
@@ -211,12 +222,11 @@ class Plugin:
         self._comparisons = comparisons = ComparisonRoutes(
             catalogue, self._state_directory.posted, configuration["MaximumImportSize"]
         )
-        transactions = TransactionRoutes(runs, journal, catalogue, read_scope, configuration)
+        transactions = TransactionRoutes(runs, journal, catalogue, read_scope, archives_of_others, configuration)
         imports = Imports(journal, directory, "Directory")
         self._attributes = InstanceAttributes(self._state_directory.attributes)
         search = Search(catalogue, self._attributes)
         search.forget_deleted()
-        self._dimse = dimse = Dimse(host, configuration, self._state_directory.folder)
         events = Events(journal, settings)
         self._event_reports = event_reports = EventReports(events, dimse.peers, dimse.requestor, host.log)
         routes = [

@@ -385,3 +385,17 @@ def proxy(server: Server, folder: str) -> Iterator[str]:
         threading.Thread(target=listening.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{listening.server_port}"
         listening.shutdown()
+
+
+def test_another_archive_is_chosen_and_shown(make_server: Callable[..., Server], explore: Callable[..., Explorer]) -> None:
+    other = make_server(configuration={"DicomAlwaysAllowFind": True, "DicomAet": "OTHER"}).start()
+    other.store(*archive.files(3))
+    server = make_server(configuration={"DicomModalities": {"pacs": ["OTHER", "127.0.0.1", other.dicom_port]}}).start()
+    tab = explore(server)
+    tab.open("#/new")
+    tab.page.get_by_label("Archive").select_option("Of the modality pacs")
+    uid = tab.start()
+    assert server.get(f"/inventories/{uid}")["Source"] == {"Modality": "pacs"}
+    expect(tab.page.get_by_text("Of the modality pacs")).to_be_visible()
+    tab.open("#/")
+    expect(tab.page.get_by_text("Of the modality pacs").first).to_be_visible()

@@ -78,6 +78,24 @@ def test_the_examples_of_other_systems_over_dicom_run(make_server: Callable[...,
     assert re.search(r"Studies: +3\n", done.stdout)
 
 
+def test_the_examples_of_another_archive_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    other = make_server(configuration={"DicomAlwaysAllowFind": True, "DicomAet": "PACS"}).start()
+    other.store(*archive.files(3))
+    text = section("Another archive")
+    [configuration], [example] = blocks(text, "json"), blocks(text, "sh")
+    configured = json.loads(configuration.replace("10.0.0.5", "127.0.0.1").replace("104", str(other.dicom_port)))
+    server = make_server(configuration=configured).start()
+    command = f'orthanc-inventory() {{ PYTHONPATH="{REPOSITORY}/plugin" "{sys.executable}" -m orthanc_inventory "$@"; }}'
+    script = f"{command}\n{example}".replace("10.0.0.5:104", f"127.0.0.1:{other.dicom_port}")
+    script = script.replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
+    assert [root["Studies"] for root in server.get("/inventories?expand")] == [3, 0]
+    assert re.search(r"Status: +COMPLETE\n", done.stdout) and re.search(r"Studies: +3\n", done.stdout)
+
+
 def test_the_example_of_an_own_script_runs(make_server: Callable[..., Server], tmp_path: Path) -> None:
     [example] = blocks(section("In your own Orthanc"), "python")
     # In the folder that Orthanc sees, see make_server.

@@ -99,7 +99,7 @@ def get(port: int, *uids: str, syntaxes: Sequence[str] = ()) -> tuple[dict[str, 
 @contextmanager
 def serving(
     *sop_classes: str, ae_title: str = "PEER", syntaxes: Sequence[str] = (), handlers: Sequence[Any] = (), sends: str = "",
-    **arguments: Any,
+    port: int = 0, **arguments: Any,
 ) -> Iterator[int]:
     """An Application Entity that is an SCP of these classes, and its port; ``handlers`` are pairs of event and function.
 
@@ -110,7 +110,7 @@ def serving(
         ae.add_supported_context(sends, list(syntaxes or SYNTAXES), scu_role=False, scp_role=True)
     for sop_class in sop_classes:
         ae.add_supported_context(sop_class, list(syntaxes or SYNTAXES))
-    port = free_port()
+    port = port or free_port()
     server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=list(handlers), **arguments)
     assert server is not None
     try:

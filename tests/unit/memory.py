@@ -66,9 +66,14 @@ class MemorySource:
         self.unreadable: set[str] = set()
         self.reads: list[str] = []
         self.withdrawn: dict[str, str] = {}
+        self.unlisted: list[Skipped] = []
+        self.is_open = False
 
     def begin(self) -> None:
-        """Nothing withdraws anything here."""
+        self.is_open = True
+
+    def end(self) -> None:
+        self.is_open = False
 
     def all_studies(self) -> Sequence[str]:
         return list(self._studies)

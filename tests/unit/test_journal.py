@@ -26,7 +26,7 @@ def test_a_transaction_comes_back_as_it_was(tmp_path: Path, journal: Journal, ad
     transaction = add_transaction(
         scope={"PatientID": "P*"}, purpose="ü", user_data={"a": [1, None]}, cancellation=Cancellation.RETAIN
     )
-    journal.begin(transaction, ["a", "b", "c"])
+    journal.begin(transaction, ["a", "b", "c"], [])
     journal.checkpoint(transaction, Progress(position=2, studies=2), instance("1.5"), [Skipped("b", "Study", "why")], b"12345678")
     journal.close()
     again = Journal(tmp_path / "journal.db")
@@ -48,7 +48,7 @@ def test_a_step_that_fails_changes_nothing(journal: Journal, add_transaction: Ad
 
 def test_an_inventory_exists_once_its_root_does(journal: Journal, add_transaction: Add) -> None:
     transaction = add_transaction(study_uid="1.1")
-    journal.begin(transaction, ["a"])
+    journal.begin(transaction, ["a"], [])
     journal.checkpoint(transaction, Progress(), instance("1.5"), [], b"")
     assert journal.inventory_of("1.5") is None and journal.inventories() == []
     root = instance("1.6", 2)

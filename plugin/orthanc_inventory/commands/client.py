@@ -8,10 +8,10 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from . import CommandError
 from .text import printable
@@ -20,6 +20,8 @@ _URL, _USER, _PASSWORD = "ORTHANC_INVENTORY_URL", "ORTHANC_INVENTORY_USER", "ORT
 _CHUNK = 1024 * 1024
 # Seconds for a connection to come about.
 _CONNECT_TIMEOUT = 10
+# Characters that a query can have as they are (RFC 3986 3.4), without those that separate its parts.
+_PLAIN = "!$'()*,/:;?@~"
 # Answers of an Orthanc that is on its way up or down, or of the proxy in front of it.
 _AWAY = (502, 503, 504)
 
@@ -101,6 +103,12 @@ class Client:
         query = urlencode({name: value for name, value in parameters.items() if value is not None})
         return self._chunks("GET", f"{path}?{query}" if query else path)
 
+    def stream_as(self, media_type: str, path: str, parameters: Mapping[str, str]) -> Iterator[bytes]:
+        """The same for an answer that must be of a media type; it may be empty (204)."""
+        # What need not be escaped is not (PS3.18 8.3.4): some servers do not decode it.
+        query = "&".join(f"{name}={quote(value, safe=_PLAIN)}" for name, value in parameters.items())
+        return self._chunks("GET", f"{path}?{query}", headers={"Accept": media_type})
+
     def _json(self, chunks: Iterator[bytes], kind: type) -> Any:
         try:
             value = json.loads(b"".join(chunks))
@@ -110,14 +118,16 @@ class Client:
             raise CommandError(f"{self.url} does not answer as orthanc-inventory does; is it an Orthanc with the plugin?")
         return value
 
-    def _chunks(self, method: str, path: str, body: bytes | None = None) -> Iterator[bytes]:
+    def _chunks(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
         connection = self._connection()
         try:
             connection.connect()
             connection.sock.settimeout(self._timeout)
-            connection.request(method, self._parts.path.rstrip("/") + path, body, self._headers)
+            connection.request(method, self._parts.path.rstrip("/") + path, body, {**self._headers, **(headers or {})})
             response = connection.getresponse()
-            if response.status != 200:
+            if response.status not in (200, 204):
                 raise self._refusal(response)
             while chunk := response.read(_CHUNK):
                 yield chunk

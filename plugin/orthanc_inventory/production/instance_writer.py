@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..dicom.inventory import Inventory, Reference
@@ -38,6 +38,10 @@ class Settings:
         """Where inventories are fetched: the item of Inventory Access End Points Sequence, if there is one."""
         end_points = self.attributes.get("InventoryAccessEndPointsSequence") or [{}]
         return end_points[0]
+
+    def of_archive(self, access: Mapping[str, str]) -> Settings:
+        """The same for an inventory of another archive, whose studies are fetched by that ``access``."""
+        return replace(self, attributes={**self.attributes, "StudyAccessEndPointsSequence": [access] if access else []})
 
 
 class InstanceWriter:

@@ -174,14 +174,22 @@ class Journal:
 
     # The run
 
-    def begin(self, transaction: Transaction, studies: Iterable[str]) -> None:
-        """The snapshot of studies that a run will work through, together with what the transaction says of it."""
+    def begin(self, transaction: Transaction, studies: Iterable[str], skipped: Sequence[Skipped]) -> None:
+        """The snapshot of studies that a run will work through, together with what the transaction says of it.
+
+        ``skipped`` tells where the snapshot may lack something; the progress counts it.
+        """
         with self._write() as connection:
             connection.executemany(
                 "INSERT INTO snapshot VALUES (?, ?, ?)",
                 ((transaction.number, position, study) for position, study in enumerate(studies)),
             )
+            self.save_progress(connection, transaction, transaction.progress, skipped)
             self._save(connection, transaction)
+
+    def has_snapshot(self, transaction: Transaction) -> bool:
+        """Whether ``begin`` was told of any studies."""
+        return bool(self._read("SELECT 1 FROM snapshot WHERE number = ? LIMIT 1", transaction.number))
 
     def studies(self, transaction: Transaction, position: int, count: int) -> list[str]:
         """At most ``count`` studies of the snapshot from ``position`` on."""

@@ -23,7 +23,7 @@ def count_studies(source: Source, scope: Scope, stopping: Event) -> int:
         Stopped, HostError
     """
     studies = 0
-    snapshot = source.studies(scope)
+    snapshot = list(source.studies(scope))
     group: Group | None = None
     for place, study in enumerate(snapshot):
         if stopping.is_set():

@@ -41,7 +41,8 @@ _PATIENCE = 10.0
 class Producer:
     """One run of one transaction, in the thread that calls ``run``.
 
-    ``increment`` is what the run adds to its base, if it has one. ``interrupted`` stops it at the next study; ``log`` gets
+    ``changes`` is the record of changes of the archive, if there is one; ``increment`` is what the run adds to its base, if it
+    has one. ``interrupted`` stops it at the next study; ``log`` gets
     lines for the administrator; ``observe`` is called about once a second while the run goes on.
     """
 
@@ -51,7 +52,7 @@ class Producer:
         source: Source,
         store: Store,
         journal: Journal,
-        changes: Changes,
+        changes: Changes | None,
         increment: Increment | None,
         settings: Settings,
         interrupted: threading.Event,
@@ -89,7 +90,7 @@ class Producer:
 
         Raises:
             Interrupted: the transaction's progress is that of the last leaf.
-            StoreError, HostError, BaseUnusable, sqlite3.Error: the run cannot go on.
+            StoreError, HostError, BaseUnusable, SourceFailed, sqlite3.Error: the run cannot go on.
         """
         try:
             if self._transaction.base and self._increment is None:
@@ -103,6 +104,8 @@ class Producer:
             self._transaction.progress = self._checkpoint
             self._begin_leaf()
             raise
+        finally:
+            self._source.end()
 
     def cancel(self, retain: bool) -> None:
         """Ends a cancelled run: with nothing, or to ``retain`` them with a PARTIAL root over the finished leaves, if any."""
@@ -119,19 +122,23 @@ class Producer:
     def _begin(self) -> None:
         transaction = self._transaction
         self._source.begin()
-        if not transaction.started:
+        # A run that was interrupted while its snapshot was taken has none.
+        if not transaction.started or not self._journal.has_snapshot(transaction):
             now = datetime.datetime.now(datetime.timezone.utc).astimezone(zone(self._settings.timezone))
             transaction.started = now.strftime("%Y%m%d%H%M%S.%f")
             transaction.timezone = now.strftime("%z")[:5]
             self._scope = transaction.parsed_scope()
             transaction.study_uid, transaction.series_uid = new_uid(), new_uid()
             # Content Date and Time come first: all that was there by then is in the snapshot (PS3.3 C.38.1.1.1).
-            self._changes.settle(_PATIENCE if self._increment else 0)
-            transaction.mark = self._changes.mark()
+            if self._changes is not None:
+                self._changes.settle(_PATIENCE if self._increment else 0)
+                transaction.mark = self._changes.mark()
             transaction.withdrawn = dict(self._source.withdrawn)
             studies = self._increment.studies() if self._increment else self._source.studies(self._scope)
             transaction.total_studies = len(studies)
-            self._journal.begin(transaction, studies)
+            self._checkpoint = replace(self._checkpoint, skipped=len(self._source.unlisted))
+            transaction.progress = self._checkpoint
+            self._journal.begin(transaction, studies, self._source.unlisted)
         if self._increment:
             self._increment.locate(study for batch in self._snapshot(0) for study in batch)
         self._kept = self._journal.instances(transaction.study_uid)
@@ -322,8 +329,9 @@ class Producer:
             "CreationTime": utc_now(),
             "Requestor": transaction.requestor,
             "Schedule": transaction.schedule or None,
-            "Mark": transaction.mark,
-            "Withdrawn": transaction.withdrawn,
+            "Source": transaction.source or None,
+            # An increment can be made on top of what these tell.
+            **({"Mark": transaction.mark, "Withdrawn": transaction.withdrawn} if transaction.mark else {}),
             "Run": transaction.run._asdict(),
         }
 

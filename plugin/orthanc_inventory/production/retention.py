@@ -17,7 +17,7 @@ _DAY = 24 * 60 * 60.0
 
 
 class Retention:
-    """``keep`` roots of each level and scope stay, for ``days``; 0 is no limit.
+    """``keep`` roots of each level, scope and source stay, for ``days``; 0 is no limit.
 
     ``schedules`` are those that have a limit of their own, by name: it holds for what they made, in place of ``keep``.
     """
@@ -84,7 +84,7 @@ def outdated(
 ) -> list[KeptInventory]:
     """Those that are older than ``days`` or have ``keep`` newer ones of their kind, the newest first.
 
-    Their kind is their level and scope, or their schedule if it is one of ``schedules``, which say how many of theirs are
+    Their kind is their level, scope and source, or their schedule if it is one of ``schedules``, which say how many of theirs are
     kept. ``inventories`` begin with the oldest. What came from elsewhere is not ours to delete. A COMPLETE inventory is
     not superseded by PARTIAL ones alone.
     """
@@ -97,7 +97,7 @@ def outdated(
         if document.get("Origin"):
             continue
         schedule = document.get("Schedule") or ""
-        kind = json.dumps([document["InventoryLevel"], document["Scope"]], sort_keys=True)
+        kind = json.dumps([document["InventoryLevel"], document["Scope"], document.get("Source")], sort_keys=True)
         limit = keep
         if schedule in schedules:
             kind, limit = schedule, schedules[schedule]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..host import HostError, describe
+from ..sources import SourceFailed
 from ..stores import StoreError
 from .increment import BaseUnusable
 from .journal import Journal
@@ -15,6 +16,8 @@ from .transaction import INTERNAL_ERROR, Cancellation, CannotGoOn, Interrupted, 
 
 # How long a request waits for a run to come to its end after it was cancelled (seconds).
 _PATIENCE = 60.0
+# Runs over other archives that are not over: each takes long, and is work for others too.
+_MOST_OF_OTHERS = 2
 
 
 class NotPossible(Exception):
@@ -33,7 +36,7 @@ class Work(Protocol):
 
         Raises:
             Interrupted: the journal knows where to go on.
-            StoreError, HostError, CannotGoOn, sqlite3.Error
+            StoreError, HostError, CannotGoOn, SourceFailed, sqlite3.Error
         """
 
     def cancel(self, retain: bool) -> None:
@@ -122,6 +125,9 @@ class Runs:
             waiting = sum(entry.state is State.PENDING for entry in self._queue.values())
             if self._is_busy() and waiting >= self._maximum_pending:
                 raise TooManyRuns(f"{waiting} runs are waiting, which is Inventory.MaximumPendingRuns: try later, or cancel one")
+            others = sum(bool(entry.source) for entry in self._queue.values() if not entry.is_over)
+            if transaction.source and others >= _MOST_OF_OTHERS:
+                raise TooManyRuns(f"{others} runs with a Source are not over, which is the most: try later, or cancel one")
             transaction.creation_time = utc_now()
             self._journal.add(transaction)
             self._queue[transaction.uid] = transaction
@@ -302,7 +308,7 @@ class Runs:
         if isinstance(error, sqlite3.Error):
             reason = f"the journal in Inventory.StateDirectory cannot be used: {error}"
         else:
-            reason = str(error) if isinstance(error, (StoreError, CannotGoOn)) else describe(error)
+            reason = str(error) if isinstance(error, (StoreError, CannotGoOn, SourceFailed)) else describe(error)
         code = error.code if isinstance(error, HostError) else INTERNAL_ERROR
         self._log(f"{transaction.uid} fails: {reason}")
         transaction.cancellation = None

@@ -161,6 +161,8 @@ class Transaction:
     outside_window: bool = False
     # It failed because its base could not be used.
     base_unusable: bool = False
+    # Of another archive: its kind, Modality or DicomWeb, and the name that Orthanc has for it.
+    source: dict[str, str] = field(default_factory=dict)
     kind: Kind = Kind.INVENTORY
     verified_uid: str = ""
     check: str = ""

@@ -93,15 +93,16 @@ class Statistics:
 
 
 def growth(summaries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Successive inventories by level and scope; ``Growth`` is what each has more than the one before it.
+    """Successive inventories by level, scope and source; ``Growth`` is what each has more than the one before it.
 
     ``summaries`` begin with the oldest: summaries of inventories, each with the ``ObjectSize`` of what it lists.
     """
     groups: dict[str, dict[str, Any]] = {}
     for summary in summaries:
-        kind = json.dumps([summary["InventoryLevel"], summary["Scope"]], sort_keys=True)
+        kind = json.dumps([summary["InventoryLevel"], summary["Scope"], summary.get("Source")], sort_keys=True)
         group = groups.setdefault(
-            kind, {"InventoryLevel": summary["InventoryLevel"], "Scope": summary["Scope"], "Inventories": []}
+            kind,
+            {key: summary.get(key) for key in ("InventoryLevel", "Scope", "Source")} | {"Inventories": []},
         )
         before = group["Inventories"][-1] if group["Inventories"] else None
         row = {key: summary[key] for key in _ROW}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..dicom.keys import Key
@@ -27,13 +27,19 @@ class StudyUnreadable(Exception):
     """The study is there but cannot be read; the message says why, without patient data."""
 
 
+class SourceFailed(Exception):
+    """There is no reading on: the repository itself is not there any more. The message says why, without patient data."""
+
+
 class Source(Protocol):
     """``name`` tells how records are read.
 
     ``withdrawn`` are the studies of which rejection notes withdraw something, with a digest of what: as ``begin`` found them.
+    ``unlisted`` tells where ``studies`` may have found less than there is.
     """
 
     withdrawn: Mapping[str, str]
+    unlisted: Sequence[Skipped]
 
     @property
     def name(self) -> str: ...
@@ -41,7 +47,10 @@ class Source(Protocol):
     def begin(self) -> None:
         """Looks for all that a run must know before its first record."""
 
-    def all_studies(self) -> Sequence[str]:
+    def end(self) -> None:
+        """Lets go of what ``begin`` took hold of."""
+
+    def all_studies(self) -> Collection[str]:
         """The identifiers of all studies, as a snapshot of this moment."""
 
     def children(self, study: str) -> tuple[str, Sequence[str]]:
@@ -59,7 +68,7 @@ class Source(Protocol):
     def unknown(self, scope: Scope) -> Sequence[Key]:
         """The keys that this repository cannot answer."""
 
-    def studies(self, scope: Scope) -> Sequence[str]:
+    def studies(self, scope: Scope) -> Collection[str]:
         """The identifiers of all studies that may match, as a snapshot of this moment."""
 
     def group(self, studies: Sequence[str], level: str, scope: Scope) -> Group:
@@ -80,4 +89,5 @@ class Source(Protocol):
 
         Raises:
             StudyDeleted, StudyUnreadable
+            SourceFailed: a study is not the matter.
         """

@@ -32,7 +32,7 @@ _AVAILABILITY = "ONLINE"
 
 
 class IndexSource:
-    """The archive behind the plugin, a ``Source``.
+    """The archive behind the plugin, a ``Source``. Its index lists all there is.
 
     Args:
         pseudo_patient: the PatientID under which inventories themselves are kept; they are never records.
@@ -41,6 +41,8 @@ class IndexSource:
         rejections: what rejection notes withdraw.
         details: reads headers of objects too; None: the index is enough.
     """
+
+    unlisted: Sequence[Skipped] = ()
 
     def __init__(
         self,
@@ -71,6 +73,9 @@ class IndexSource:
     def begin(self) -> None:
         self._rejections.read()
         self.withdrawn = self._rejections.withdrawn
+
+    def end(self) -> None:
+        """Nothing is held."""
 
     def check(self, scope: Scope) -> None:
         self._query.check(scope)

@@ -67,7 +67,9 @@ class Limits(NamedTuple):
 
 
 class Association:
-    """``extended`` are the answers of the extended negotiation by SOP class, ``maximum`` is the PDU length of the peer."""
+    """``extended`` are the answers of the extended negotiation by SOP class, ``maximum`` is the PDU length of the peer. It ends
+    when ``ended`` is set, if that is given.
+    """
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class Association:
         maximum: int,
         limits: Limits,
         extended: Mapping[str, bytes],
+        ended: threading.Event | None = None,
     ) -> None:
         self.peer = peer
         self.contexts = {context.id: context for context in contexts}
@@ -88,7 +91,7 @@ class Association:
         self.awaited: set[str] = set()
         # Called in its own thread when it is over, by the reason for it.
         self.when_over: dict[str, Callable[[], None]] = {}
-        self._ended = threading.Event()
+        self._ended = ended or threading.Event()
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._requests: deque[Message] = deque()
         self._responses: deque[Message] = deque()

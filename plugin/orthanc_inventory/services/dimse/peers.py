@@ -71,6 +71,13 @@ class Peers:
         """The modality with this AE title, if Orthanc knows one."""
         return next((entry for entry in self._modalities() if self.is_same(entry.ae_title, ae_title)), None)
 
+    def named(self, name: str) -> Modality | None:
+        """The modality that Orthanc knows by this name."""
+        return next((entry for entry in self._modalities() if entry.name == name), None)
+
+    def names(self) -> list[str]:
+        return [entry.name for entry in self._modalities()]
+
     def is_same(self, first: str, second: str) -> bool:
         """Orthanc compares AE titles without regard to case, but for StrictAetComparison."""
         first, second = first.strip(), second.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
@@ -36,12 +37,15 @@ class CannotAssociate(Exception):
 
 
 class Requestor:
-    """``tls`` makes the context for modalities that want it; ``limits`` are those of the associations."""
+    """``tls`` makes the context for modalities that want it; ``limits`` are those of the associations, which ``ended`` ends."""
 
-    def __init__(self, ae_title: str, tls: Callable[[], ssl.SSLContext], limits: Limits) -> None:
+    def __init__(
+        self, ae_title: str, tls: Callable[[], ssl.SSLContext], limits: Limits, ended: threading.Event | None = None
+    ) -> None:
         self._ae_title = ae_title
         self._tls = tls
         self._limits = limits
+        self._ended = ended
         self._outgoing = Outgoing()
         # Ends all connections at once, and begins no other.
         self.stop = self._outgoing.break_off
@@ -101,4 +105,4 @@ class Requestor:
             connection.abort(INVALID_PARAMETER)
             raise CannotAssociate(f"no association with {modality.name}: it does not answer as DICOM says") from None
         peer = Peer(modality.ae_title, modality.host)
-        return Association(connection, peer, negotiated.contexts, negotiated.maximum, limits, negotiated.extended)
+        return Association(connection, peer, negotiated.contexts, negotiated.maximum, limits, negotiated.extended, self._ended)

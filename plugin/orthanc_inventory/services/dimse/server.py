@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ class Dimse:
             self._host.log(f"{self.ae_title} listens to DICOM{' TLS' if tls else ''} at {where}")
         if self._error:
             self._host.log_error(self._error)
+
+    def requestor_for(self, ae_title: str, ended: threading.Event) -> Requestor:
+        """One under an AE title of its own, whose associations end with the event."""
+        return Requestor(ae_title, lambda: client_context(self._host), self._limits("DicomScuTimeout", 10), ended)
 
     def stop(self) -> None:
         self.requestor.stop()

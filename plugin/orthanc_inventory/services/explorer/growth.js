@@ -2,7 +2,11 @@
 
 import {element, field, select} from './elements.js';
 import {lineChart} from './line_chart.js';
-import {dateTime, level, number, scopeInWords, size} from './words.js';
+import {dateTime, level, number, scopeInWords, size, sourceInWords} from './words.js';
+
+function kindOf({InventoryLevel, Scope, Source}) {
+  return [`${level(InventoryLevel)}: ${scopeInWords(Scope)}`, sourceInWords(Source)].filter(Boolean).join('; ');
+}
 
 // "groups" as GET /inventories/statistics answers them; of "wanted", or of all. Null if nothing grew.
 export function growth(groups, wanted = null) {
@@ -14,7 +18,7 @@ export function growth(groups, wanted = null) {
   }
   const chart = element('div', {});
   const which = select(
-    grown.map((group, index) => [String(index), `${level(group.InventoryLevel)}: ${scopeInWords(group.Scope)}`]),
+    grown.map((group, index) => [String(index), kindOf(group)]),
     '0',
   );
   const measure = select(

@@ -6,7 +6,7 @@ import {growth} from './growth.js';
 import {get, remove} from './server.js';
 import {skippedList} from './transaction.js';
 import {unfinished} from './transactions.js';
-import {counted, inventoryName, level, number, scopeInWords, size} from './words.js';
+import {counted, inventoryName, level, number, scopeInWords, size, sourceInWords} from './words.js';
 
 const PAGE = 20;
 
@@ -98,6 +98,7 @@ function card(inventory, names, reload) {
       'p',
       {class: 'facts'},
       element('span', {}, scopeInWords(inventory.Scope)),
+      inventory.Source && element('span', {}, sourceInWords(inventory.Source)),
       Base && element('span', {}, 'Increment on ', link(names.get(Base) ?? 'an earlier one', `#/inventories/${Base}`)),
     ),
     element(

@@ -6,7 +6,7 @@ import {download} from './downloads.js';
 import {growth} from './growth.js';
 import {completion, deletion, explain} from './inventories.js';
 import {get} from './server.js';
-import {dateTime, inventoryName, level, moment, number, scopeInWords, size} from './words.js';
+import {dateTime, inventoryName, level, moment, number, scopeInWords, size, sourceInWords} from './words.js';
 
 export async function show(place, lifetime, uid) {
   const inventory = await find(uid, lifetime);
@@ -153,6 +153,7 @@ function details(inventory) {
       ['Date', dateTime(inventory.ContentDate, inventory.ContentTime)],
       ['Purpose', inventory.InventoryPurpose],
       ['Description', inventory.InventoryInstanceDescription],
+      ['Archive', sourceInWords(inventory.Source)],
       ['Increment on', inventory.Base && link(inventory.Base, `#/inventories/${inventory.Base}`, {class: 'uid'})],
       ['Study records', number(inventory.TotalNumberOfStudyRecords)],
       ['Files', `${number(inventory.InstanceUIDs.length)}, ${number(others.length)} of them referred to by the root`],

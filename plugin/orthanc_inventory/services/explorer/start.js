@@ -4,6 +4,7 @@ import {inventoryChoices} from './choices.js';
 import {element, field, problem, select} from './elements.js';
 import {scopeForm} from './scope.js';
 import {get, post} from './server.js';
+import {sourceInWords} from './words.js';
 
 const LEVELS = [
   ['STUDY', 'Studies', 'What studies there are. The quickest.'],
@@ -27,6 +28,7 @@ export async function show(place, lifetime) {
     ],
     '',
   );
+  const source = select([['', 'This Orthanc']], '');
   const purpose = element('input', {type: 'text', maxlength: 1024, autocomplete: 'off'});
   const description = element('textarea', {maxlength: 10240});
   const removed = element('input', {type: 'checkbox', checked: true});
@@ -50,6 +52,9 @@ export async function show(place, lifetime) {
             Purpose: purpose.value,
             Description: description.value,
           };
+          if (source.value) {
+            body.Source = JSON.parse(source.value);
+          }
           if (base.value) {
             body.Base = base.value;
           }
@@ -87,6 +92,7 @@ export async function show(place, lifetime) {
       element(
         'div',
         {class: 'fields long'},
+        field('Archive', source, 'Another one is asked what it has, over DICOM or DICOMweb.'),
         field('Record', base, 'An increment refers to the inventory before it for the rest.'),
       ),
       details.node,
@@ -104,8 +110,28 @@ export async function show(place, lifetime) {
     ),
     form,
   );
-  const bases = await inventoryChoices(lifetime);
+  const archives = await otherArchives(lifetime);
+  source.append(...archives.map((one) => element('option', {value: JSON.stringify(one)}, sourceInWords(one))));
+  const bases = await inventoryChoices(lifetime, true);
   base.append(...bases.map(([value, name]) => element('option', {value}, `What changed since ${name}`)));
+}
+
+// What can be a source: the modalities that Orthanc knows, and the servers of its DICOMweb plugin. Who may not ask for them
+// has none to choose from.
+async function otherArchives(lifetime) {
+  const known = async (path) => {
+    try {
+      return await get(path, lifetime);
+    } catch (error) {
+      if (error.name === 'AbortError') {
+        throw error;
+      }
+      return [];
+    }
+  };
+  const modalities = await known('/modalities');
+  const servers = (await known('/plugins')).includes('dicom-web') ? await known('/dicom-web/servers') : [];
+  return [...modalities.map((Modality) => ({Modality})), ...servers.map((DicomWeb) => ({DicomWeb}))];
 }
 
 function choices(name, options, chosen) {

@@ -3,7 +3,7 @@
 import {ask} from './dialog.js';
 import {button, element, link, problem, say} from './elements.js';
 import {post} from './server.js';
-import {counted, duration, level, moment, number, percent, scopeInWords} from './words.js';
+import {counted, duration, level, moment, number, percent, scopeInWords, sourceInWords} from './words.js';
 
 export const UNFINISHED = ['Pending', 'Running', 'Paused'];
 const KINDS = {Pending: '', Running: 'accent', Paused: 'warn', Success: 'good', Failure: 'bad'};
@@ -37,6 +37,7 @@ export class TransactionCard {
           `Asked for ${moment(transaction.CreationTime)}${transaction.Requestor ? ` by ${transaction.Requestor}` : ''}`,
         ),
         transaction.Verification ? null : element('span', {}, scopeInWords(transaction.Scope)),
+        transaction.Source ? element('span', {}, sourceInWords(transaction.Source)) : null,
         transaction.Base ? element('span', {}, 'Increment') : null,
       ),
       this.bar,

@@ -88,6 +88,14 @@ const SCOPE = {
   StudyInstanceUID: 'study',
 };
 
+// Which archive an inventory is of, if it is not that of this Orthanc.
+export function sourceInWords(source) {
+  if (!source) {
+    return null;
+  }
+  return source.Modality ? `Of the modality ${source.Modality}` : `Of the DICOMweb server ${source.DicomWeb}`;
+}
+
 export function scopeInWords(scope) {
   if (scope?.ScopeOfInventorySequence) {
     return 'What its Scope of Inventory Sequence says';

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...dicom.records import Skipped
-from ...dicom.scope import Scope
+from ...dicom.scope import InvalidScope, Scope
 from ...dicom.terms import LEVELS
 from ...dicom.uids import new_uid
 from ...dicom.values import is_uid, legal_value
@@ -17,6 +17,7 @@ from ...production.journal import Journal
 from ...production.runs import NotPossible, Runs, TooManyRuns
 from ...production.transaction import DETAILS, Kind, State, Transaction
 from ...stores import StoreError
+from ..other_archives import KINDS, OtherArchives, UnknownArchive
 from .preview import SCOPE_TYPES, ReadScope
 from .router import Keys, Route, choice, flag, json_body, page, user_of
 
@@ -27,6 +28,7 @@ _START_KEYS: Keys = {
     "Purpose": str,
     "Description": str,
     "Scope": SCOPE_TYPES,
+    "Source": (dict, type(None)),
     "TransactionUID": (str, type(None)),
     "Base": (str, type(None)),
     "IncludeRemoved": bool,
@@ -40,12 +42,19 @@ class TransactionRoutes:
     """``configuration`` is the section Inventory: its defaults hold for what a body leaves out. ``read_scope`` see there."""
 
     def __init__(
-        self, runs: Runs, journal: Journal, catalogue: Catalogue, read_scope: ReadScope, configuration: Mapping[str, Any]
+        self,
+        runs: Runs,
+        journal: Journal,
+        catalogue: Catalogue,
+        read_scope: ReadScope,
+        archives: OtherArchives,
+        configuration: Mapping[str, Any],
     ) -> None:
         self._runs = runs
         self._journal = journal
         self._catalogue = catalogue
         self._read_scope = read_scope
+        self._archives = archives
         self._configuration = configuration
 
     def routes(self) -> list[Route]:
@@ -64,7 +73,8 @@ class TransactionRoutes:
         body = json_body(request, _START_KEYS)
         level = choice(body, "Level", LEVELS, self._configuration["Level"])
         detail = choice(body, "Detail", DETAILS, self._configuration["Detail"])
-        scope = self._read_scope(body, detail)
+        source = self._source(body)
+        scope = self._scope_of(source, body, detail) if source else self._read_scope(body, detail)
         transaction = Transaction(
             _transaction_uid(body),
             level,
@@ -77,6 +87,7 @@ class TransactionRoutes:
             self._base(body, level, scope),
             body.get("IncludeRemoved", True),
             self._identifying(body),
+            source=source,
         )
         return self.accept(transaction, body)
 
@@ -96,6 +107,29 @@ class TransactionRoutes:
             self._runs.wait(transaction)
             return Answer(self._public(transaction))
         return Answer({"ID": transaction.uid, "Path": f"/inventories/transactions/{transaction.uid}"})
+
+    def _source(self, body: dict[str, Any]) -> dict[str, str]:
+        """Raises: RestError, 400."""
+        source: dict[str, Any] | None = body.get("Source")
+        if source is None:
+            return {}
+        if len(source) != 1 or not source.keys() <= set(KINDS) or not all(isinstance(name, str) for name in source.values()):
+            forms = " or ".join(f'{{"{kind}": "name"}}' for kind in KINDS)
+            raise RestError(400, f"Source must be {forms}")
+        if body.get("Base") is not None:
+            raise RestError(400, "Base must not stand with Source: what changed in another archive is not known")
+        return source
+
+    def _scope_of(self, source: dict[str, str], body: dict[str, Any], detail: str) -> Scope:
+        """Raises: RestError: 400, 404."""
+        try:
+            scope = Scope.parse(body.get("Scope") or {}, self._configuration["Timezone"])
+            self._archives.check(source, detail, scope)
+        except InvalidScope as error:
+            raise RestError(400, str(error)) from None
+        except UnknownArchive as error:
+            raise RestError(404, str(error)) from None
+        return scope
 
     def _base(self, body: dict[str, Any], level: str, scope: Scope) -> str:
         wanted = body.get("Base")
@@ -160,6 +194,7 @@ def public(transaction: Transaction, skipped: list[Skipped]) -> dict[str, Any]:
         "Level": transaction.level,
         "Detail": transaction.detail or None,
         "Base": transaction.base or None,
+        "Source": transaction.source or None,
         "IncludeRemoved": transaction.include_removed,
         "PatientIdentifiers": transaction.identifying,
         "Scope": transaction.scope,
