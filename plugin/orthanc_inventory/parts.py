@@ -16,11 +16,15 @@ from .production.schedule import Schedule
 from .sources import Source
 from .sources.details import Details
 from .sources.find import Find
+from .sources.groups import BulkGroups, FindGroups
 from .sources.index import IndexSource
+from .sources.matches import Records
 from .sources.objects import Objects
 from .sources.originals import Originals
 from .sources.query import IndexQuery
 from .sources.rejections import Rejections
+from .sources.repository import Repository
+from .sources.study_order import StudyOrder
 from .sources.walk import Walk
 from .stores.orthanc import PSEUDO_PATIENT
 
@@ -37,13 +41,23 @@ def state_folder(host: Host, configured: str) -> Path:
 def make_source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
     """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
     objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
-    extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
-    strategy = Find(host, objects) if extended else Walk(host, objects)
+    strategy = Find(host, objects) if _has_extended_find(system) else Walk(host, objects)
     details = Details(host) if detail == "Files" else None
-    originals = Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
     query = IndexQuery(host, system, files=detail == "Files")
     access = _study_access(configuration, system)
-    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, originals, Rejections(host), details)
+    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, _originals(host, system), Rejections(host), details)
+
+
+def make_repository(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], alone: bool) -> Repository:
+    """``alone`` is whether no other Orthanc works on the index."""
+    base_uri = configuration["FileAccess"]["BaseUri"]
+    query = IndexQuery(host, system, files=False)
+    records = Records(
+        Objects(host, bool(base_uri), configuration["Checksums"]), _originals(host, system), query,
+        _study_access(configuration, system), base_uri,
+    )
+    groups = FindGroups(host) if _has_extended_find(system) else BulkGroups(host)
+    return Repository(host, groups, StudyOrder(host, alone), query, records, PSEUDO_PATIENT)
 
 
 def make_schedules(configuration: Mapping[str, Any], source: Source) -> list[Schedule]:
@@ -57,6 +71,14 @@ def make_schedules(configuration: Mapping[str, Any], source: Source) -> list[Sch
             raise InvalidConfiguration(f"{SECTION}.Schedules[{position}].{error}") from None
         schedules.append(Schedule(configured, scope))
     return schedules
+
+
+def _has_extended_find(system: Mapping[str, Any]) -> bool:
+    return system.get("Capabilities", {}).get("HasExtendedFind", False)
+
+
+def _originals(host: Host, system: Mapping[str, Any]) -> Originals:
+    return Originals(host, legal_value("LO", system.get("Name", "")) or "Orthanc")
 
 
 def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> dict[str, str]:
@@ -101,7 +123,7 @@ def facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any
         "OrthancVersion": system["Version"],
         "Source": source.name,
         "Capabilities": {
-            "ExtendedFind": system.get("Capabilities", {}).get("HasExtendedFind", False),
+            "ExtendedFind": _has_extended_find(system),
             "StreamedAnswers": host.can_stream,
         },
         "StoreIn": configuration["StoreIn"],

@@ -16,7 +16,7 @@ from typing import Any
 from . import __version__
 from .config import InvalidConfiguration, read_configuration
 from .host import Answer, Host, Request, RestError, describe
-from .parts import facts, make_schedules, make_settings, make_source, state_folder
+from .parts import facts, make_repository, make_schedules, make_settings, make_source, state_folder
 from .production.catalogue import Catalogue
 from .production.changes import Changes
 from .production.events import Events
@@ -40,6 +40,7 @@ from .services.dimse.inventory_creation import InventoryCreation
 from .services.dimse.inventory_find import InventoryFind
 from .services.dimse.inventory_retrieve import InventoryGet, InventoryMove
 from .services.dimse.inventory_storage import InventoryStorage
+from .services.dimse.repository_query import RepositoryFind
 from .services.dimse.server import Dimse
 from .services.dimse.verification import Echo
 from .services.explorer import EXTENSION
@@ -263,6 +264,10 @@ class Plugin:
                 InventoryMove(catalogue, dimse.peers, dimse.requestor),
                 InventoryGet(catalogue),
                 InventoryCreation(runs, events, event_reports, dimse.peers, source, configuration),
+                RepositoryFind(
+                    make_repository(host, configuration, system, alone), configuration["Dimse"]["MaximumRecords"],
+                    configuration["Timezone"],
+                ),
             ]
         )
         if configuration["Dimse"]["Enable"]:

@@ -1,4 +1,4 @@
-"""Data elements in Explicit VR Little Endian (PS3.5 7.1.2), and the few data sets that are not made of records."""
+"""Data elements in Little Endian (PS3.5 7.1), and the few data sets that are not made of records."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def element_header(tag: int, vr: str, length: int) -> bytes:
     if vr in LONG_FORM:
         return head + b"\0\0" + LENGTH_32(length)
     return head + length.to_bytes(2, "little")
+
+
+def implicit_header(tag: int, vr: str, length: int) -> bytes:
+    """The header of a data element without its VR (PS3.5 7.1.3)."""
+    return Struct("<HHI").pack(tag >> 16, tag & 0xFFFF, length)
 
 
 def item_header(length: int) -> bytes:

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from .attributes import INSTANCE, SERIES, STUDY
-from .elements import LENGTH_32, LONG_FORM, NUMBERS, InvalidRecord, element_header, item_header
+from .elements import LENGTH_32, LONG_FORM, NUMBERS, InvalidRecord, element_header, implicit_header, item_header
 from .macros import ANY, Attribute, any_table
 from .records import Attributes, SeriesRecord, Skipped, StudyRecord
 from .values import FITTING, legal_value, without_padding
@@ -60,16 +60,20 @@ class _Remembered(dict[Any, bytes]):
 
 
 class ItemEncoder:
-    """Encodes records as items of one sequence, from its table.
+    """Encodes records as items of one sequence, from its table; ``explicit`` tells whether with VRs.
 
     Records of one origin name the same keywords again and again, so the order of the work is planned once for each
     combination of keywords.
     """
 
-    def __init__(self, table: Iterable[Attribute], corrections: Corrections, identifying: bool = True) -> None:
+    def __init__(
+        self, table: Iterable[Attribute], corrections: Corrections, identifying: bool = True, explicit: bool = True
+    ) -> None:
         self._rows = {row.keyword: row for row in sorted(table, key=lambda row: row.tag)}
         self._corrections = corrections
         self._identifying = identifying
+        self._explicit = explicit
+        self._header = element_header if explicit else implicit_header
         self._required = [keyword for keyword, row in self._rows.items() if row.type in ("1", "2")]
         self._encoders: dict[str, Encode] = {}
         self._plans: dict[tuple[str, ...], Callable[[list[Attributes]], Iterable[bytes]]] = {}
@@ -95,13 +99,10 @@ class ItemEncoder:
         # One keyword gives a bare value and none is an error, where a tuple is wanted.
         values = itemgetter(*present) if len(present) > 1 else lambda record: tuple(record[keyword] for keyword in present)
         columns: list[Encode | Iterable[bytes]] = []
-        for keyword, row in self._rows.items():
+        for keyword in self._rows:
             if keyword not in shape and keyword not in self._required:
                 continue
-            # Made when it is first wanted: few of the sequences, which hold sequences again, are ever seen.
-            if keyword not in self._encoders:
-                self._encoders[keyword] = self._encoder(row)
-            encode = self._encoders[keyword]
+            encode = self.column(keyword)
             columns.append(encode if keyword in shape else repeat(*encode(("",))))
 
         def plan(records: list[Attributes]) -> Iterable[bytes]:
@@ -115,9 +116,18 @@ class ItemEncoder:
         self._plans[shape] = plan
         return plan
 
+    def column(self, keyword: str) -> Encode:
+        """Encodes the data elements of one attribute of the table, without those of Type 1C and 3 that have no value.
+
+        Made when it is first wanted: few of the sequences, which hold sequences again, are ever seen.
+        """
+        if keyword not in self._encoders:
+            self._encoders[keyword] = self._encoder(self._rows[keyword])
+        return self._encoders[keyword]
+
     def _encoder(self, row: Attribute) -> Encode:
         if row.identifying and not self._identifying:
-            withheld = element_header(row.tag, row.vr, 0) if row.type in ("1", "2") else b""
+            withheld = self._header(row.tag, row.vr, 0) if row.type in ("1", "2") else b""
             return lambda values: [withheld for _ in values]
         if row.vr == "SQ":
             return self._sequence(row)
@@ -136,11 +146,11 @@ class ItemEncoder:
         """What is written for a value that is missing or cannot be encoded."""
         if row.type == "1":
             raise InvalidRecord(f"{row.keyword} has no value that its VR ({row.vr}) allows")
-        return b"" if row.type in ("1C", "3") else element_header(row.tag, row.vr, 0)
+        return b"" if row.type in ("1C", "3") else self._header(row.tag, row.vr, 0)
 
     def _text(self, row: Attribute) -> Encode:
-        heads = _short_headers(row.tag, row.vr)
-        longest = 0xFFFFFFFE if row.vr in LONG_FORM else 0xFFFE
+        heads = _short_headers(row.tag, row.vr, self._explicit)
+        longest = 0xFFFFFFFE if row.vr in LONG_FORM or not self._explicit else 0xFFFE
         padding = b"\0" if row.vr == "UI" else b" "
         fits = FITTING[row.vr].fullmatch if row.vr in FITTING else _nothing_fits
 
@@ -155,7 +165,7 @@ class ItemEncoder:
                 if 0 < length < _SHORT:
                     elements.append(heads[length] + content)
                 elif 0 < length <= longest:
-                    elements.append(element_header(row.tag, row.vr, length) + content)
+                    elements.append(self._header(row.tag, row.vr, length) + content)
                 else:
                     self._corrections.count += length > longest
                     elements.append(self._empty(row))
@@ -173,11 +183,11 @@ class ItemEncoder:
         kind = NUMBERS["UL" if row.vr == "AT" else row.vr]
         pack = kind.pack
         number = _NUMBER_FROM_TEXT.get(row.vr, int)
-        head = element_header(row.tag, row.vr, kind.size)
+        head = self._header(row.tag, row.vr, kind.size)
 
         def several(value: int | str) -> bytes:
             content = b"".join([pack(number(part)) for part in str(value).split("\\")])
-            return element_header(row.tag, row.vr, len(content)) + content
+            return self._header(row.tag, row.vr, len(content)) + content
 
         def encode(values: Iterable[int | str]) -> list[bytes]:
             elements = []
@@ -192,7 +202,7 @@ class ItemEncoder:
         return encode
 
     def _bytes(self, row: Attribute) -> Encode:
-        heads = _short_headers(row.tag, row.vr)
+        heads = _short_headers(row.tag, row.vr, self._explicit)
 
         def encode(values: Iterable[str]) -> list[bytes]:
             elements = []
@@ -208,16 +218,16 @@ class ItemEncoder:
                 if len(content) & 1:
                     content += b"\0"
                 length = len(content)
-                elements.append((heads[length] if length < _SHORT else element_header(row.tag, row.vr, length)) + content)
+                elements.append((heads[length] if length < _SHORT else self._header(row.tag, row.vr, length)) + content)
             return elements
 
         return encode
 
     def _sequence(self, row: Attribute) -> Encode:
-        head = element_header(row.tag, row.vr, 0)[:-4]
+        head = self._header(row.tag, row.vr, 0)[:-4]
         if not row.items:
             return lambda values: [head + LENGTH_32(len(value)) + value for value in values]
-        items = self._any_items() if row.items is ANY else ItemEncoder(row.items, self._corrections, self._identifying).items
+        items = self._any_items() if row.items is ANY else self._nested(row.items).items
 
         def encode(values: Iterable[Sequence[Attributes]]) -> list[bytes]:
             values = list(values)
@@ -226,6 +236,9 @@ class ItemEncoder:
             return [head + LENGTH_32(len(content)) + content if content else self._empty(row) for content in contents]
 
         return encode
+
+    def _nested(self, table: Iterable[Attribute]) -> "ItemEncoder":
+        return ItemEncoder(table, self._corrections, self._identifying, self._explicit)
 
     def _possible(self, items: Callable[[list[Attributes]], list[bytes]], records: list[Attributes]) -> list[bytes]:
         """The encoded items; an item that lacks what is demanded of it is left out, as one value of its record."""
@@ -254,7 +267,7 @@ class ItemEncoder:
                 if shape not in encoders:
                     if len(encoders) >= _SHAPES:
                         encoders.clear()
-                    encoders[shape] = ItemEncoder(any_table(shape), self._corrections, self._identifying)
+                    encoders[shape] = self._nested(any_table(shape))
                 encoded += encoders[shape].items([record])
             return encoded
 
@@ -262,9 +275,10 @@ class ItemEncoder:
 
 
 @lru_cache(maxsize=None)
-def _short_headers(tag: int, vr: str) -> list[bytes]:
+def _short_headers(tag: int, vr: str, explicit: bool) -> list[bytes]:
     """Once for all runs: making them takes longer than encoding many studies."""
-    return [element_header(tag, vr, length) for length in range(_SHORT)]
+    header = element_header if explicit else implicit_header
+    return [header(tag, vr, length) for length in range(_SHORT)]
 
 
 def _tag(value: str) -> int:

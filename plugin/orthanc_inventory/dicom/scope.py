@@ -96,6 +96,15 @@ class Scope:
         return cls._from_items(items_from_data_set(sequence, character_set), unmatchable, (), zone)
 
     @classmethod
+    def from_keys(cls, keys: list[Key], mechanisms: frozenset[str], level: str, timezone: str, zone: str) -> "Scope":
+        """A checked scope from keys that are at hand; ``level`` is the Query/Retrieve Level, with RELATIONAL.
+
+        Raises:
+            InvalidScope
+        """
+        return cls._checked(Parts(keys, mechanisms, level, timezone), (), zone)
+
+    @classmethod
     def _from_items(
         cls, items: Sequence[Mapping[str, Any]], unmatchable: list[int] | None, labels: tuple[str, ...], zone: str
     ) -> "Scope":

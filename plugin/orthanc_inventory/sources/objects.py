@@ -51,9 +51,13 @@ class Objects:
         tags["ReceptionDate"] = metadata.get("ReceptionDate", "")
         if NOTE in metadata:
             tags[NOTE] = metadata[NOTE]
-        tags["SOPClassUID"] = metadata.get("SopClassUid") or self._sop_class(identifier)
+        tags["SOPClassUID"] = self.sop_class(identifier, metadata)
         tags["FileAccessSequence"] = [access]
         return InstanceRecord(identifier, tags)
+
+    def sop_class(self, identifier: str, metadata: dict[str, str]) -> str:
+        """From the index, or from the file itself, where that is missing. Raises: HostError."""
+        return metadata.get("SopClassUid") or self._sop_class(identifier)
 
     def _transfer_syntax(self, identifier: str) -> str:
         """From the file itself: very old records lack it in the index."""

@@ -37,19 +37,23 @@ _IDENTIFIERS = ("StudyInstanceUID", "PatientID")
 
 
 class IndexQuery:
-    """``system`` is what Orthanc tells at ``/system``; ``files`` whether records hold what files say too."""
+    """``system`` is what Orthanc tells at ``/system``; ``files`` whether records hold what files say too.
+
+    Attributes:
+        known: the keywords of the attributes that records have, by level.
+    """
 
     def __init__(self, host: Host, system: Mapping[str, Any], files: bool) -> None:
         self._host = host
         self._files = files
         self._has_labels = bool(system.get("HasLabels"))
-        self._known = {level: _known(level, system.get("MainDicomTags")) for level in LEVELS}
+        self.known = {level: _known(level, system.get("MainDicomTags")) for level in LEVELS}
         if files:
-            self._known = {level: known | (frozenset(TABLES[level]) - _NOT_IN_FILES) for level, known in self._known.items()}
+            self.known = {level: known | (frozenset(TABLES[level]) - _NOT_IN_FILES) for level, known in self.known.items()}
 
     def unknown(self, scope: Scope) -> list[Key]:
         """The keys whose attribute is not in the index, so that no record could match."""
-        return [key for key in scope.keys if key.path[0] not in self._known[scope.level_of(key)]]
+        return [key for key in scope.keys if key.path[0] not in self.known[scope.level_of(key)]]
 
     def check(self, scope: Scope) -> None:
         """Refuses what this Orthanc cannot answer.
@@ -69,11 +73,16 @@ class IndexQuery:
 
     def studies(self, scope: Scope) -> list[str]:
         """Orthanc's IDs of all studies that may match; what is found must be matched again."""
+        found = self.selected(scope)
+        return self._host.get_json("/studies") if found is None else found
+
+    def selected(self, scope: Scope) -> list[str] | None:
+        """The same; None where the index cannot leave out any."""
         query = {} if self._is_limited() else dict(_pushed_down(scope))
         if self._files:  # they have what the index lacks
             query = {keyword: value for keyword, value in query.items() if keyword in _IDENTIFIERS}
         if not query and (not scope.labels or self._is_limited()):
-            return self._host.get_json("/studies")
+            return None
         body: dict[str, Any] = {"Level": "Study", "Query": query, "CaseSensitive": False}
         if scope.labels:
             body |= {"Labels": list(scope.labels), "LabelsConstraint": "All"}

@@ -247,6 +247,30 @@ class Association:
         if first:
             self._write(context, 0, _chain(first, pieces))
 
+    def send_all(self, context: int, command: Mapping[str, Any], data_sets: Iterable[bytes]) -> None:
+        """Sends a message for each of the data sets, which are not empty, with the same command set.
+
+        Raises:
+            AssociationEnded
+        """
+        encoded = encode_command(command, True)
+        if len(encoded) > self._fragment:
+            for data_set in data_sets:
+                self.send(context, command, (data_set,))
+            return
+        begin = _pdu_header(context, 3, len(encoded)) + encoded
+        heads: dict[int, bytes] = {}
+        for data_set in data_sets:
+            length = len(data_set)
+            if length > self._fragment:
+                self.send(context, command, (data_set,))
+                continue
+            head = heads.get(length)
+            if head is None:
+                head = heads[length] = begin + _pdu_header(context, 2, length)
+            self._put(head + data_set)
+        self._flush_held()
+
     def flush(self) -> None:
         if self._out:
             content = b"".join(self._out)
@@ -260,16 +284,17 @@ class Association:
         while fragment is not None:
             following = next(fragments, None)
             header = kind | (2 if following is None else 0)
-            length = len(fragment)
-            pdu = pack(">BBIIBB", P_DATA, 0, length + 6, length + 2, context, header) + fragment
-            if not self._out:
-                self._held_since = time.monotonic()
-            self._out.append(pdu)
-            self._held += len(pdu)
-            if self._held >= _BLOCK:
-                self.flush()
+            self._put(_pdu_header(context, header, len(fragment)) + fragment)
             fragment = following
         self._flush_held()
+
+    def _put(self, pdus: bytes) -> None:
+        if not self._out:
+            self._held_since = time.monotonic()
+        self._out.append(pdus)
+        self._held += len(pdus)
+        if self._held >= _BLOCK:
+            self.flush()
 
     def _flush_held(self) -> None:
         if self._out and time.monotonic() > self._held_since + _HOLD:
@@ -377,6 +402,11 @@ class Association:
             self._requests.append(message)
         if len(self._requests) + len(self._canceled) + self._unasked > _MOST_WAITING:
             raise InvalidMessage("more messages came than were asked for")
+
+
+def _pdu_header(context: int, header: int, length: int) -> bytes:
+    """What comes before a fragment of this length in a P-DATA-TF PDU; ``header`` is the message control header (PS3.8 E.2)."""
+    return pack(">BBIIBB", P_DATA, 0, length + 6, length + 2, context, header)
 
 
 def _chain(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ from .messages import (
     Message,
     is_pending,
 )
-from .service import Refusal, Request, Response, Service
+from .service import PendingResponses, Refusal, Request, Response, Service
 
 # VR LO of Error Comment (0000,0902)
 _LONGEST_COMMENT = 64
@@ -50,6 +50,10 @@ class Responder:
             for response in self._responses(association, message, permissions):
                 status = response.status
                 said = f"{status:04X}H"
+                if isinstance(response, PendingResponses):
+                    pending += len(response.data_sets)
+                    association.send_all(message.context, {**common, "Status": status}, response.data_sets)
+                    continue
                 pending += is_pending(status)
                 elements = dict(response.elements)
                 if "ErrorComment" in elements:
@@ -65,7 +69,7 @@ class Responder:
 
     def _responses(
         self, association: Association, message: Message, permissions: frozenset[str]
-    ) -> Iterator[Response]:
+    ) -> Iterator[Response | PendingResponses]:
         """Those of the service up to its final one, whatever happens to it."""
         command, context = message.command, association.contexts[message.context]
         operation = command["CommandField"]

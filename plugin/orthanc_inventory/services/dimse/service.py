@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -38,6 +38,13 @@ class Response(NamedTuple):
     status: int
     data: bytes | None = None
     elements: Mapping[str, Any] = {}
+
+
+class PendingResponses(NamedTuple):
+    """Several that differ in their data sets only: much cheaper than one by one."""
+
+    status: int
+    data_sets: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ class Service(Protocol):
     def negotiate(self, information: bytes) -> bytes | None:
         """The answer to a SOP Class Extended Negotiation (PS3.7 D.3.3.5), None for none; found in ``Association.extended``."""
 
-    def serve(self, request: Request) -> Iterator[Response]:
+    def serve(self, request: Request) -> Iterator[Response | PendingResponses]:
         """Pending responses, and the final one; what would come after it is not asked for.
 
         Runs in the thread of the association, and may use that meanwhile (``Association.request``).

@@ -1,0 +1,124 @@
+"""Answers queries from Orthanc's index, in the order of the Record Keys (PS3.4 C.6.4.5).
+
+Records are ordered by the IDs of their study, then of their series, then of themselves. The studies are walked in groups: what
+is read depends on the group alone, and not on how many studies come before it.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from ..dicom.keys import Kind
+from ..dicom.record_keys import NAME
+from ..dicom.repository_query import UNIQUE_KEYS, RepositoryQuery
+from ..dicom.response_identifiers import Branch
+from ..dicom.uids import INVENTORY_STORAGE
+from ..host import Host, NotFound, identifier_of
+from .groups import Content, Groups, Resource
+from .matches import REMOVAL, Matches, Records
+from .query import IndexQuery
+from .rejections import Rejections
+from .study_order import StudyOrder, identifier_of_name, names_of
+
+# Studies that are looked for at a time, and those of them whose records are read first; and the records of a group, about.
+_LOT, _FIRST, _AIM = 64, 1, 2000
+# So many UIDs of a key are looked for one by one; with more of them the archive is walked.
+_LOOKED_UP = 100
+
+
+class Repository:
+    """The archive. ``pseudo_patient`` is the PatientID under which inventories themselves are kept: they are never answered."""
+
+    def __init__(
+        self, host: Host, groups: Groups, order: StudyOrder, query: IndexQuery, records: Records, pseudo_patient: str
+    ) -> None:
+        self._host = host
+        self._groups = groups
+        self._order = order
+        self._query = query
+        self._records = records
+        self._pseudo_patient = identifier_of(pseudo_patient)
+
+    @property
+    def known(self) -> Mapping[str, frozenset[str]]:
+        """The keywords of the attributes that are answered, by level."""
+        return self._records.known
+
+    def find(self, query: RepositoryQuery, prior: bytes) -> Iterator[list[Branch]]:
+        """The records that match, in their order, group by group; a group of studies without any gives an empty list.
+
+        ``prior`` is the position after which they begin, empty for all.
+
+        Raises:
+            HostError
+        """
+        rejections = None
+        if query.used & REMOVAL:
+            rejections = Rejections(self._host)
+            rejections.read()
+        matches = Matches(self._groups, self._records, query, rejections)
+        own = self._of_pseudo_patient()
+        size = _FIRST
+        for studies in self._lots(query, prior):
+            studies = [study for study in studies if study["ID"] not in own or not self._is_own(study)]
+            while studies:
+                group, studies = studies[:size], studies[size:]
+                branches, read = matches.of(group)
+                if prior and names_of([group[0]["ID"]]) == [prior[:NAME]]:
+                    branches = [_after(branch, prior) for branch in branches]
+                yield [branch for branch in branches if branch.records]
+                size = min(_LOT, 4 * size, max(1, size * _AIM // max(read, 1)))
+
+    def _lots(self, query: RepositoryQuery, prior: bytes) -> Iterator[list[Resource]]:
+        """The studies that may match from the one of a position on, sorted."""
+        selected = self._selected(query)
+        names: Sequence[bytes] = self._order.current() if selected is None else selected
+        for start in range(bisect_left(names, prior[:NAME]), len(names), _LOT):
+            identifiers = list(map(identifier_of_name, names[start : start + _LOT]))
+            found = self._groups.studies(identifiers, start if selected is None else None)
+            if selected is None:
+                self._order.tell_gone(len(identifiers) - len(found))
+            yield sorted(found, key=itemgetter("ID"))
+
+    def _selected(self, query: RepositoryQuery) -> list[bytes] | None:
+        """The studies that may match, sorted; None for all."""
+        for level, keyword in reversed(UNIQUE_KEYS.items()):
+            for key in query.scope.keys:
+                if key.path == (keyword,) and key.kind is not Kind.EMPTY and len(key.values) <= _LOOKED_UP:
+                    return sorted({name for uid in key.values for name in names_of(self._studies_with(level, uid))})
+        found = self._query.selected(query.scope)
+        return None if found is None else sorted(names_of(found))
+
+    def _studies_with(self, level: str, uid: str) -> Iterator[str]:
+        """The studies with what has this UID, whoever the patient is."""
+        entries: list[dict[str, Any]] = json.loads(self._host.post("/tools/lookup", uid.encode()))
+        for entry in entries:
+            if entry["Type"].upper() == level:
+                try:
+                    yield entry["ID"] if level == "STUDY" else self._host.get_json(f"{entry['Path']}/study")["ID"]
+                except NotFound:  # gone since
+                    continue
+
+    def _of_pseudo_patient(self) -> frozenset[str]:
+        try:
+            return frozenset(self._host.get_json(f"/patients/{self._pseudo_patient}")["Studies"])
+        except NotFound:
+            return frozenset()
+
+    def _is_own(self, study: Resource) -> bool:
+        """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
+        series = self._groups.series([study], Content(children=True))
+        instances = self._groups.instances(series, Content(metadata=True))
+        classes: Iterable[str] = map(itemgetter("SopClassUid"), map(itemgetter("Metadata"), instances))
+        return all(sop_class == INVENTORY_STORAGE for sop_class in classes)
+
+
+def _after(branch: Branch, prior: bytes) -> Branch:
+    """What of a branch comes after a position."""
+    kept = [place for place, name in enumerate(branch.names) if branch.parent + name > prior]
+    names, records = [branch.names[place] for place in kept], [branch.records[place] for place in kept]
+    return branch._replace(names=names, records=records)
