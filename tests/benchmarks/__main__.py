@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 
 from ..integration.server import INSTALLATIONS
-from . import comparison, encoder, export, increment, orthanc, reader, verification
+from . import comparison, encoder, export, increment, orthanc, reader, repository_query, verification
 
 
 def main() -> None:
@@ -31,6 +31,8 @@ def main() -> None:
         for check, rate, ratio in verification.measure(installation, sizes[0]):
             rows.append((place, f"verification, {check}", f"{rate:,.0f} instances/s, {ratio:.2f} of an inventory run", ""))
         rows += orthanc.table_rows(installation.name, [orthanc.measure(installation, size) for size in sizes])
+        for size in sizes:
+            rows += repository_query.table_rows(installation.name, repository_query.measure(installation, size))
         for change, seconds, full in increment.measure(installation):
             what = f"increment, of 100 of 5,000 studies {change}"
             figures = f"{seconds:.2f} s, a full run {full:.2f} s: {full / seconds:.0f} times"

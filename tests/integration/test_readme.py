@@ -188,8 +188,11 @@ def test_the_examples_over_dicom_run(make_server: Callable[..., Server], tmp_pat
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{server.log()}"
         said.append(done.stdout.split())
-    assert said[1:] == [["FF00", "0000"], ["PROCESSING", "COMPLETE", "COMPLETE", server.get("/inventories")[-1]]]
+    assert said[1:3] == [["FF00", "0000"], ["PROCESSING", "COMPLETE", "COMPLETE", server.get("/inventories")[-1]]]
     assert (tmp_path / f"{own}.dcm").is_file() and (tmp_path / "1.9.1.dcm").is_file()
+    # More than fit into one part.
+    assert sorted(said[3]) == [archive.uid(patient, 1, 1, 1) for patient in (1, 2, 3)]
+    assert "B001H after 2 pending" in server.log() and "0000H after 1 pending" in server.log()
 
 
 def test_the_examples_over_dicomweb_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
