@@ -16,7 +16,7 @@ from .production.schedule import Schedule
 from .sources import Source
 from .sources.details import Details
 from .sources.find import Find
-from .sources.groups import BulkGroups, FindGroups
+from .sources.resources import BulkResources, FindResources
 from .sources.index import IndexSource
 from .sources.matches import Records
 from .sources.objects import Objects
@@ -56,8 +56,8 @@ def make_repository(host: Host, configuration: Mapping[str, Any], system: Mappin
         Objects(host, bool(base_uri), configuration["Checksums"]), _originals(host, system), query,
         _study_access(configuration, system), base_uri,
     )
-    groups = FindGroups(host) if _has_extended_find(system) else BulkGroups(host)
-    return Repository(host, groups, StudyOrder(host, alone), query, records, PSEUDO_PATIENT)
+    resources = FindResources(host) if _has_extended_find(system) else BulkResources(host)
+    return Repository(host, resources, StudyOrder(host, alone), query, records, PSEUDO_PATIENT)
 
 
 def make_schedules(configuration: Mapping[str, Any], source: Source) -> list[Schedule]:

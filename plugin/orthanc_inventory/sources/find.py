@@ -22,7 +22,7 @@ _PAGE = 1000
 # UIDs in one list: with more of them each costs more.
 _LIST = 40
 # Pages are only complete in an order that stays.
-_KEYS = {"Series": "SeriesInstanceUID", "Instance": "SOPInstanceUID"}
+UIDS = {"Series": "SeriesInstanceUID", "Instance": "SOPInstanceUID"}
 _CONTENT = {
     "Series": ("MainDicomTags", "Children", "Metadata", "Parent"),
     "Instance": ("MainDicomTags", "Metadata", "Attachments", "Parent"),
@@ -61,7 +61,7 @@ class Find:
     def heads_again(self, studies: Sequence[Resource]) -> dict[str, Resource]:
         found: dict[str, Resource] = {}
         for part in _parts(studies, lambda study: 1, self._series_page):
-            query = _of(part, "StudyInstanceUID")
+            query = with_uids(part, "StudyInstanceUID")
             if query is not None:
                 body = {"Level": "Study", **query, "ResponseContent": STUDY_CONTENT, "Limit": self._series_page}
                 found |= by_identifier(self._host.post_json("/tools/find", body))
@@ -92,7 +92,7 @@ class Find:
         """
         listed = "Series" if parent == "Study" else "Instances"
         for part in _parts(parents, lambda entry: len(entry[listed]), page):
-            query = _of(part, f"{parent}InstanceUID")
+            query = with_uids(part, f"{parent}InstanceUID")
             found: dict[str, list[Resource]] = {entry["ID"]: [] for entry in part}
             # Orthanc has no pages of what is found by UIDs.
             is_one_page = sum(len(entry[listed]) for entry in part) < page
@@ -107,7 +107,7 @@ class Find:
 
     def _all(self, level: str, query: Resource, page: int) -> list[Resource]:
         """Page by page."""
-        order = [{"Type": "DicomTag", "Key": _KEYS[level], "Direction": "ASC"}]
+        order = [{"Type": "DicomTag", "Key": UIDS[level], "Direction": "ASC"}]
         answers: list[Resource] = []
         while True:
             found = self._find(level, {**query, "OrderBy": order, "Since": len(answers)}, page)
@@ -124,7 +124,7 @@ class Find:
         records = []
         for answer in answers:
             identifier = answer["ID"]
-            size, md5 = _file(answer["Attachments"])
+            size, md5 = file_of(answer["Attachments"])
             try:
                 records.append(record(identifier, answer["MainDicomTags"], answer["Metadata"], size, md5))
             except NotFound:
@@ -148,7 +148,7 @@ def _parts(resources: Sequence[Resource], weight: Callable[[Resource], int], pag
         yield part
 
 
-def _of(resources: Iterable[Resource], keyword: str) -> Resource | None:
+def with_uids(resources: Iterable[Resource], keyword: str) -> Resource | None:
     """The query for all of these at once; None: there is none for some of them."""
     uids = [resource["MainDicomTags"].get(keyword, "") for resource in resources]
     if not all(map(_UID.fullmatch, uids)):
@@ -160,7 +160,7 @@ def _series_uid(series: Resource) -> str:
     return series["MainDicomTags"].get("SeriesInstanceUID", "")
 
 
-def _file(attachments: list[Resource]) -> tuple[int | str, str]:
+def file_of(attachments: list[Resource]) -> tuple[int | str, str]:
     """Size in bytes and MD5 of the DICOM file; empty where Orthanc does not keep them."""
     for attachment in attachments:
         if attachment["ContentType"] == _DICOM:

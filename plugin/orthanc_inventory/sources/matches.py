@@ -14,7 +14,7 @@ from ..dicom.response_identifiers import Branch
 from ..dicom.uris import resolve
 from ..host import HostError
 from .data_sets import DataSets, add_other_patient_ids
-from .groups import Content, Groups, Resource
+from .resources import Content, Resources, Resource
 from .objects import Objects
 from .originals import Originals, date_time
 from .query import IndexQuery
@@ -100,8 +100,8 @@ class Records:
 class Matches:
     """Finds what matches; ``rejections`` are what is withdrawn, None where no key asks for it."""
 
-    def __init__(self, groups: Groups, records: Records, query: RepositoryQuery, rejections: Rejections | None) -> None:
-        self._groups = groups
+    def __init__(self, resources: Resources, records: Records, query: RepositoryQuery, rejections: Rejections | None) -> None:
+        self._resources = resources
         self._records = records
         self._scope = query.scope
         self._level = query.level
@@ -150,7 +150,7 @@ class Matches:
         found = [entry for entry in found if self._scope.may_match_study(entry[1])]
         series: dict[str, list[Resource]] = {study["ID"]: [] for study, _ in found}
         if found and (self._level != "STUDY" or self._of_series.children):
-            for entry in self._groups.series([study for study, _ in found], self._of_series):
+            for entry in self._resources.series([study for study, _ in found], self._of_series):
                 series[entry["ParentStudy"]].append(entry)
         for study, attributes in found:
             below = sorted(series[study["ID"]], key=itemgetter("ID"))
@@ -183,7 +183,7 @@ class Matches:
     ) -> tuple[list[Branch], int]:
         wanted = [entry for series in found for entry, _, _ in series]
         instances: dict[str, list[Resource]] = {entry["ID"]: [] for entry in wanted}
-        for instance in self._groups.instances(wanted, self._of_instances) if wanted else ():
+        for instance in self._resources.instances(wanted, self._of_instances) if wanted else ():
             instances[instance["ParentSeries"]].append(instance)
         branches: list[Branch] = []
         read = 0

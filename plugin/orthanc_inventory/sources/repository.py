@@ -18,7 +18,7 @@ from ..dicom.repository_query import UNIQUE_KEYS, RepositoryQuery
 from ..dicom.response_identifiers import Branch
 from ..dicom.uids import INVENTORY_STORAGE
 from ..host import Host, NotFound, identifier_of
-from .groups import Content, Groups, Resource
+from .resources import Content, Resources, Resource
 from .matches import REMOVAL, Matches, Records
 from .query import IndexQuery
 from .rejections import Rejections
@@ -34,10 +34,10 @@ class Repository:
     """The archive. ``pseudo_patient`` is the PatientID under which inventories themselves are kept: they are never answered."""
 
     def __init__(
-        self, host: Host, groups: Groups, order: StudyOrder, query: IndexQuery, records: Records, pseudo_patient: str
+        self, host: Host, resources: Resources, order: StudyOrder, query: IndexQuery, records: Records, pseudo_patient: str
     ) -> None:
         self._host = host
-        self._groups = groups
+        self._resources = resources
         self._order = order
         self._query = query
         self._records = records
@@ -60,7 +60,7 @@ class Repository:
         if query.used & REMOVAL:
             rejections = Rejections(self._host)
             rejections.read()
-        matches = Matches(self._groups, self._records, query, rejections)
+        matches = Matches(self._resources, self._records, query, rejections)
         own = self._of_pseudo_patient()
         size = _FIRST
         for studies in self._lots(query, prior):
@@ -79,7 +79,7 @@ class Repository:
         names: Sequence[bytes] = self._order.current() if selected is None else selected
         for start in range(bisect_left(names, prior[:NAME]), len(names), _LOT):
             identifiers = list(map(identifier_of_name, names[start : start + _LOT]))
-            found = self._groups.studies(identifiers, start if selected is None else None)
+            found = self._resources.studies(identifiers, start if selected is None else None)
             if selected is None:
                 self._order.tell_gone(len(identifiers) - len(found))
             yield sorted(found, key=itemgetter("ID"))
@@ -111,8 +111,8 @@ class Repository:
 
     def _is_own(self, study: Resource) -> bool:
         """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
-        series = self._groups.series([study], Content(children=True))
-        instances = self._groups.instances(series, Content(metadata=True))
+        series = self._resources.series([study], Content(children=True))
+        instances = self._resources.instances(series, Content(metadata=True))
         classes: Iterable[str] = map(itemgetter("SopClassUid"), map(itemgetter("Metadata"), instances))
         return all(sop_class == INVENTORY_STORAGE for sop_class in classes)
 

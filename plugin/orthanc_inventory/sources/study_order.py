@@ -13,7 +13,7 @@ from typing import overload
 
 from ..dicom.record_keys import NAME
 from ..host import Host
-from .groups import SLACK
+from .resources import SLACK
 
 _PUNCTUATION = b' \r\n\t[]",-'
 # Changes in one answer, and the answers that are read before all studies are read anew.

@@ -5,30 +5,19 @@ Resources are as Orthanc expands them. A resource that vanishes meanwhile is lef
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from ..host import Host, HostError, NotFound
+from .find import UIDS, Resource, file_of, with_uids
 
-Resource = dict[str, Any]
 # Resources in one answer: the call holds up every other route of the plugin while it lasts.
 _AIM = 2000
 # By so many studies the place of one among all may be wrong.
 SLACK = 16
 # UIDs in one list: with more of them each instance costs more.
 _LIST = 20
-_KEYS = {"Series": "SeriesInstanceUID", "Instance": "SOPInstanceUID"}
-# Names of one attribute, each of which Orthanc takes for a condition of its own.
-_NAMES = {
-    "Study": ("StudyInstanceUID", "0020000d", "0020-000d", "0020,000d"),
-    "Series": ("SeriesInstanceUID", "0020000e", "0020-000e", "0020,000e"),
-}
-# The value of FileContentType for the DICOM file itself.
-_DICOM = 1
-# Others mean something else in a query, or are not in the index as they are in the object.
-_UID = re.compile("[0-9.]+")
 
 
 class Content(NamedTuple):
@@ -40,7 +29,7 @@ class Content(NamedTuple):
     checksums: bool = False
 
 
-class Groups(Protocol):
+class Resources(Protocol):
     """One way of asking for many resources."""
 
     def studies(self, identifiers: Sequence[str], place: int | None) -> list[Resource]:
@@ -53,12 +42,8 @@ class Groups(Protocol):
         """The instances of these series, with ParentSeries; with files, Size and MD5 (empty where there is none)."""
 
 
-class FindGroups:
-    """With the extended find, by lists of UIDs.
-
-    SQLite looks at all resources of a level for the children of one, unless the same condition stands there several times:
-    then it looks for the parents first.
-    """
+class FindResources:
+    """With the extended find, by lists of UIDs: see ``find``."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -98,8 +83,7 @@ class FindGroups:
         found = self._children("Instance", "Series", series, asked + ["Attachments"] * content.files)
         if content.files:
             for answer in found:
-                file: Resource = next((entry for entry in answer["Attachments"] if entry["ContentType"] == _DICOM), {})
-                answer["Size"], answer["MD5"] = file.get("UncompressedSize", ""), file.get("UncompressedMD5", "")
+                answer["Size"], answer["MD5"] = file_of(answer["Attachments"])
         return found
 
     def _children(self, level: str, parent: str, parents: Sequence[Resource], content: list[str]) -> list[Resource]:
@@ -124,17 +108,15 @@ class FindGroups:
 
         Some other patient may have resources with the same UIDs: an answer belongs where Orthanc says that it does.
         """
-        page, names, belongs_to = self._pages[level], _NAMES[parent], f"Parent{parent}"
+        page, belongs_to = self._pages[level], f"Parent{parent}"
         query: Resource = {"Level": level, "ResponseContent": content, "Limit": page}
-        left = {entry["ID"]: entry["MainDicomTags"].get(names[0], "") for entry in parents}
+        left = {entry["ID"] for entry in parents}
         found: list[Resource] = []
-        if all(map(_UID.fullmatch, left.values())):
-            uids = {"Query": dict.fromkeys(names, "\\".join(left.values())), "CaseSensitive": True}
+        if uids := with_uids(parents, f"{parent}InstanceUID"):
             answers = self._host.post_json("/tools/find", {**query, **uids})
             if len(answers) < page:
                 found = [answer for answer in answers if answer[belongs_to] in left]
-                for identifier in {answer[belongs_to] for answer in found}:
-                    del left[identifier]
+                left -= {answer[belongs_to] for answer in found}
             elif len(parents) > 1:
                 return None
         # What is left cannot be looked for by its UID, or is more by itself than Orthanc answers at once.
@@ -144,7 +126,7 @@ class FindGroups:
 
     def _all(self, query: Resource, page: int) -> Iterator[Resource]:
         """Page by page, which are only complete in an order that stays."""
-        order = [{"Type": "DicomTag", "Key": _KEYS[query["Level"]], "Direction": "ASC"}]
+        order = [{"Type": "DicomTag", "Key": UIDS[query["Level"]], "Direction": "ASC"}]
         since = 0
         while True:
             found = self._host.post_json("/tools/find", {**query, "OrderBy": order, "Since": since})
@@ -154,7 +136,7 @@ class FindGroups:
                 return
 
 
-class BulkGroups:
+class BulkResources:
     """By their IDs, where Orthanc has no extended find."""
 
     def __init__(self, host: Host) -> None:
