@@ -382,6 +382,21 @@ def test_cancel(make_server: MakeServer, tmp_path: Path) -> None:
         assert len(scu.find(keys(QueryRetrieveLevel="STUDY", StudyInstanceUID=archive.uid(1, 1)))) == 2
 
 
+def test_orthanc_stops_in_the_middle(make_server: MakeServer, tmp_path: Path) -> None:
+    folder = tmp_path / "orthanc0"
+    folder.mkdir()
+    server, port = start(make_server, PythonScript=str(script.write(folder, SLOWLY)))
+    server.store(*archive.files(200, 1, 1, 2))
+    for _ in range(2):
+        with raw_scu(port, REPOSITORY, extended=RELATIONAL) as scu:
+            scu.send(keys(QueryRetrieveLevel="IMAGE", SOPInstanceUID=""))
+            next(scu.answers())
+            server.stop()
+        server.start()
+    with raw_scu(port, REPOSITORY, extended=RELATIONAL) as scu:
+        assert len(scu.find(keys(QueryRetrieveLevel="IMAGE", SOPInstanceUID=""))) == 401
+
+
 def test_who_may_not_find_is_refused(make_server: MakeServer) -> None:
     _, port = start(make_server, DicomAlwaysAllowFind=False)
     with pytest.raises(AssertionError, match="refused: 1"):
