@@ -14,7 +14,7 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 
 from .creation import CREATION, INSTANCE, WITHOUT_INSTANCES
-from .peer import STORAGE, SYNTAXES, keys, serving
+from .peer import STORAGE, SYNTAXES, keys, released, serving
 
 
 @dataclass
@@ -108,8 +108,5 @@ def calling(port: int, ae_title: str = "PEER", **arguments: Any) -> Iterator[Ass
     ae.add_requested_context(CREATION, SYNTAXES)
     roles: list[Any] = [build_role(CREATION, scp_role=True)]
     association = ae.associate("127.0.0.1", port, ae_title="INVENTORY", ext_neg=roles, **arguments)
-    try:
+    with released(association):
         yield association
-    finally:
-        if association.is_established:
-            association.release()

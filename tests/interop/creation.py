@@ -15,7 +15,7 @@ from pynetdicom.dimse_primitives import N_ACTION
 
 from tests.integration.server import Server, free_port
 
-from .peer import SYNTAXES, keys, start
+from .peer import SYNTAXES, keys, released, start
 
 CREATION = "1.2.840.10008.5.1.4.1.1.201.5"
 INSTANCE = "1.2.840.10008.5.1.4.1.1.201.1.1"
@@ -94,12 +94,8 @@ class Creator:
         association = ae.associate("127.0.0.1", port, ae_title="INVENTORY", evt_handlers=handlers)  # type: ignore[arg-type]
         assert association.is_established
         asking.association = association
-        try:
+        with released(association):
             yield asking
-        finally:
-            if association.is_established:
-                association.release()
-            association.join(10)
 
     def _take(self, event: evt.Event, new: bool) -> tuple[int, None]:
         assert event.request.AffectedSOPClassUID == CREATION and event.request.AffectedSOPInstanceUID == INSTANCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -47,6 +48,21 @@ def keys(**values: Any) -> Dataset:
 
 
 @contextmanager
+def released(association: Association) -> Iterator[None]:
+    """Releases an association at the end, or aborts it: threads of pynetdicom can wait for each other without end then."""
+    try:
+        yield
+    finally:
+        watch = threading.Timer(10, association.abort)
+        watch.start()
+        if association.is_established:
+            association.release()
+        watch.cancel()
+        if association.is_alive():
+            association.join(10)
+
+
+@contextmanager
 def association(
     port: int, *sop_classes: str, ae_title: str = "PEER", called: str = "INVENTORY", syntaxes: Sequence[str] = (),
     received: dict[str, bytes] | None = None, **arguments: Any,
@@ -62,13 +78,8 @@ def association(
         roles = [build_role(STORAGE, scp_role=True)]
         handlers = [(evt.EVT_C_STORE, _keep, [received])]
     made = ae.associate("127.0.0.1", port, ae_title=called, ext_neg=roles, evt_handlers=handlers, **arguments)  # type: ignore[arg-type]
-    try:
+    with released(made):
         yield made
-    finally:
-        if made.is_established:
-            made.release()
-        if made.is_alive():
-            made.join(10)
 
 
 def _keep(event: evt.Event, received: dict[str, bytes]) -> int:
