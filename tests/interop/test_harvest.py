@@ -10,6 +10,8 @@ import pytest
 from tests.integration import archive
 from tests.integration.server import Server
 
+from .peer import start as start_application_entity
+
 MakeServer = Callable[..., Server]
 SOURCE = {"Modality": "peer"}
 
@@ -76,16 +78,27 @@ def difficult() -> list[bytes]:
 def test_an_archive_that_cuts_its_answers_in_silence(make_server: MakeServer, limit: int) -> None:
     other, own = start(make_server, *difficult(), peer={"LimitFindResults": limit, "LimitFindInstances": limit})
     transaction, summary = harvest(own)
-    if limit != 1:
-        assert (summary["InventoryCompletionStatus"], transaction["Skipped"]) == ("COMPLETE", []), own.log_lines()
-        assert summary["Studies"] == 60
-    if summary["InventoryCompletionStatus"] == "COMPLETE":
-        other.stop()
-        other.configuration |= {"LimitFindResults": 0, "LimitFindInstances": 0}
-        other.start()
-        assert difference(other, own, summary) == []
-    else:
-        assert transaction["Skipped"] and all(entry["Reason"] for entry in transaction["Skipped"])
+    assert (summary["InventoryCompletionStatus"], transaction["Skipped"]) == ("COMPLETE", []), own.log_lines()
+    assert summary["Studies"] == 60
+    other.stop()
+    other.configuration |= {"LimitFindResults": 0, "LimitFindInstances": 0}
+    other.start()
+    assert difference(other, own, summary) == []
+
+
+def test_an_archive_with_repository_query_is_asked_by_that(make_server: MakeServer) -> None:
+    other, port = start_application_entity(make_server, {"AeTitle": "PEER", "MaximumRecords": 7})
+    other.store(*difficult(), *archive.files(2, 1, 2, 9))
+    modality = {"AET": "PEER", "Host": "127.0.0.1", "Port": port}
+    own = make_server(configuration={"DicomModalities": {"peer": modality}}).start()
+    transaction, summary = harvest(own, Detail="Files")
+    assert (summary["InventoryCompletionStatus"], transaction["Skipped"]) == ("COMPLETE", []), own.log_lines()
+    assert difference(other, own, summary) == []
+    asked = [line for line in other.log_lines() if "C-FIND of Repository Query" in line]
+    # Lengths and digests come by no other way.
+    assert asked and any("B001H after 7 pending" in line for line in asked)
+    access = own.studies(summary)[0].InventoriedSeriesSequence[0].InventoriedInstancesSequence[0].FileAccessSequence[0]
+    assert access.FileLengthInContainer > 0 and access.MAC
 
 
 def test_what_an_archive_says_that_it_cuts_is_told(make_server: MakeServer) -> None:
