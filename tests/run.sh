@@ -45,22 +45,24 @@ copy_packages() {
   # shellcheck disable=SC2046
   "$repository/.venv/bin/pip" install --disable-pip-version-check --target "$packages" $(requirements options install_requires) >"$log" 2>&1 ||
     fail "pip cannot install the plugin's dependencies; is there a network? All it said: $log"
-  copy_duckdb >>"$log" 2>&1 || fail "pip cannot get duckdb; is there a network? All it said: $log"
+  copy_extra analytics "$(requirements options.extras_require analytics)" >>"$log" 2>&1 &&
+    copy_extra postgresql "$(requirements options.extras_require postgresql | sed 's/psycopg/psycopg[binary]/')" >>"$log" 2>&1 ||
+    fail "pip cannot get the extras; is there a network? All it said: $log"
   rm -f "$log"
   echo "$fingerprint" >"$packages/complete"
 }
 
-# The extra "analytics", compiled for the Python of either Orthanc, in a folder of its own: servers have it only where a test
-# says so.
-copy_duckdb() {
+# What the extra $1 needs, compiled for the Python of either Orthanc, in a folder of its own: servers have it only where a
+# test says so.
+copy_extra() {
   local version wheel wheels
   wheels="$(mktemp -d)"
   for version in 3.11 3.13; do
-    "$repository/.venv/bin/pip" download --disable-pip-version-check --no-deps --only-binary :all: \
-      --python-version "$version" --dest "$wheels" "$(requirements options.extras_require analytics)" || return
+    "$repository/.venv/bin/pip" download --disable-pip-version-check --only-binary :all: \
+      --python-version "$version" --dest "$wheels" "$2" || return
   done
   for wheel in "$wheels"/*.whl; do
-    "$repository/.venv/bin/python" -m zipfile -e "$wheel" "$packages/analytics" || return
+    "$repository/.venv/bin/python" -m zipfile -e "$wheel" "$packages/$1" || return
   done
   rm -rf "$wheels"
 }
@@ -74,10 +76,11 @@ print(file[sys.argv[2]][sys.argv[3]].strip())' "$repository/setup.cfg" "$@"
 }
 
 [ "$(id -u)" = 0 ] || fail "run this as root: it installs packages and starts Orthanc in a chroot"
-install_packages orthanc orthanc-python orthanc-dicomweb python3-venv dcmtk debootstrap curl jq openssl chromium
+install_packages orthanc orthanc-python orthanc-dicomweb orthanc-postgresql postgresql python3-venv dcmtk debootstrap curl jq openssl \
+  chromium
 make_environment "[tests]"
 # DCMTK 3.6.9 of Debian 13 knows the attributes of inventories, that of Debian 12 does not.
-make_chroot orthanc orthanc-python orthanc-dicomweb dcmtk
+make_chroot orthanc orthanc-python orthanc-dicomweb orthanc-postgresql dcmtk
 copy_packages
 
 cd "$repository"

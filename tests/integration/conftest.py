@@ -10,7 +10,54 @@ from playwright.sync_api import Browser, sync_playwright
 from . import archive
 from .scheduled import NIGHTLY, Scheduled
 from .browser import Explorer, launch
-from .server import INSTALLATIONS, Installation, Server
+from .postgresql import PostgreSql
+from .server import INSTALLATIONS, PLUGIN, POSTGRESQL, POSTGRESQL_PLUGIN, Installation, Server
+
+# Where Orthanc keeps its index, and how the plugin reads it: by Orthanc's API, or PostgreSQL itself.
+SQLITE, BY_API, BY_SQL = "SQLite", "PostgreSQL", "PostgreSQL-by-SQL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "indexes(*names): where the test keeps Orthanc's index; in SQLite, if it is not said")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("indexes")
+    if marker is not None and "index" in metafunc.fixturenames:
+        metafunc.parametrize("index", marker.args, scope="module")
+
+
+@pytest.fixture(scope="session")
+def index() -> str:
+    return SQLITE
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    server = PostgreSql()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def server_with(request: pytest.FixtureRequest) -> Callable[..., Server]:
+    """Makes a server whose index is kept in a place of the names above."""
+
+    def make(index: str, installation: Installation, folder: Path, **arguments: Any) -> Server:
+        if index == SQLITE:
+            return Server(installation, folder, **arguments)
+        section = request.getfixturevalue("postgresql").create_database()
+        server = Server(
+            installation,
+            folder,
+            configuration={"Plugins": [PLUGIN, POSTGRESQL_PLUGIN], "PostgreSQL": section, **arguments.pop("configuration", {})},
+            inventory={"PostgreSQL": index == BY_SQL, **arguments.pop("inventory", {})},
+            **arguments,
+        )
+        server.environment = dict(POSTGRESQL)
+        return server
+
+    return make
 
 
 def _name(installation: Installation) -> str:
@@ -23,14 +70,16 @@ def installation(request: pytest.FixtureRequest) -> Installation:
 
 
 @pytest.fixture
-def make_server(installation: Installation, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def make_server(
+    server_with: Callable[..., Server], index: str, installation: Installation, tmp_path: Path
+) -> Iterator[Callable[..., Server]]:
     """Makes an Orthanc that is not started yet; each one ends with the test."""
     servers: list[Server] = []
 
     def make(**arguments: Any) -> Server:
         folder = tmp_path / f"orthanc{len(servers)}"
         folder.mkdir(exist_ok=True)
-        servers.append(Server(installation, folder, **arguments))
+        servers.append(server_with(index, installation, folder, **arguments))
         return servers[-1]
 
     yield make
@@ -53,9 +102,11 @@ def server(make_server: Callable[..., Server]) -> Server:
 
 
 @pytest.fixture(scope="module", params=INSTALLATIONS, ids=_name)
-def shared_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared_server(
+    request: pytest.FixtureRequest, server_with: Callable[..., Server], index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """One Orthanc for all tests of a module that only read: three patients, CT, the third with MR too."""
-    server = Server(request.param, tmp_path_factory.mktemp("shared")).start()
+    server = server_with(index, request.param, tmp_path_factory.mktemp("shared")).start()
     server.store(*archive.files(3), archive.file(3, 1, 2, 1))
     yield server
     server.kill()

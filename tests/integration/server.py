@@ -23,12 +23,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancPython.so"
 # For a server whose ``configuration`` has it among its Plugins.
 DICOM_WEB_PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
+# Keeps the index in PostgreSQL, for a server whose section of that name asks for it.
+POSTGRESQL_PLUGIN = "/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so"
 SCRIPT = REPOSITORY / "plugin" / "inventory_plugin.py"
 # Made by tests/run.sh.
 CACHE = Path(os.environ.get("INVENTORY_TEST_CACHE", "/var/cache/orthanc-inventory"))
 PACKAGES = CACHE / "packages"
-# The extra of that name, for a server whose ``environment`` has it.
+# The extras of that name, for a server whose ``environment`` has it.
 ANALYTICS = {"PYTHONPATH": f"{REPOSITORY / 'plugin'}:{PACKAGES}:{PACKAGES / 'analytics'}"}
+POSTGRESQL = {"PYTHONPATH": f"{REPOSITORY / 'plugin'}:{PACKAGES}:{PACKAGES / 'postgresql'}"}
 _PATIENCE = 60.0
 
 # Binds what a test needs into the chroot, visible to this process only, and becomes Orthanc: its process ID stays.

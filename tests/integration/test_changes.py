@@ -6,8 +6,12 @@ import sqlite3
 import time
 from collections.abc import Callable
 
+import pytest
+
 from . import archive
 from .server import Server
+
+pytestmark = pytest.mark.indexes("SQLite", "PostgreSQL", "PostgreSQL-by-SQL")
 
 
 def watch(server: Server) -> tuple[int, int, str]:

@@ -51,6 +51,7 @@ def test_a_killed_run_goes_on_by_itself(make_server: Callable[..., Server], poin
     assert server.get("/statistics") == before
 
 
+@pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")
 def test_a_killed_run_reads_again_only_what_was_not_finished(make_server: Callable[..., Server]) -> None:
     text = """
 def note(self, study, *arguments):
@@ -85,6 +86,7 @@ def test_a_deletion_that_was_cut_short_is_finished_at_the_next_start(make_server
     assert server.get("/inventories") == [] and server.get("/statistics") == before
 
 
+@pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")
 def test_a_cancellation_that_was_cut_short_is_finished_at_the_next_start(make_server: Callable[..., Server]) -> None:
     server = make_server(inventory={"MaxRecordsPerInstance": 6, "ThrottleDelay": 40})
     server.start_with("at(Producer, 'discard', [1], die)")

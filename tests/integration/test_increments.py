@@ -14,6 +14,7 @@ from .other_software import check_files
 from .server import INSTALLATIONS, Installation, Server
 
 Record = tuple[str, str, str, str]
+BY_SQL_TOO = pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")
 
 
 def merged(server: Server, summary: dict[str, Any]) -> dict[tuple[str, str], pydicom.Dataset]:
@@ -78,6 +79,7 @@ def change_everything(server: Server) -> None:
     server.store(*(archive.file(5, 1, *place, StudyDescription="Corrected") for place in places))
 
 
+@BY_SQL_TOO
 @pytest.mark.parametrize("store", ["Orthanc", "Directory"])
 @pytest.mark.parametrize("gap", [False, True], ids=["watched", "gap"])
 def test_an_increment_misses_nothing(make_server: Callable[..., Server], store: str, gap: bool) -> None:
@@ -120,6 +122,7 @@ def test_an_increment_misses_nothing(make_server: Callable[..., Server], store: 
     assert server.request("DELETE", f"/inventories/{base['SOPInstanceUID']}").status_code == 409
 
 
+@BY_SQL_TOO
 def test_what_was_removed_stays_removed_and_what_comes_back_is_there(server: Server) -> None:
     server.store(*archive.files(3, 1, 1, 2))
     time.sleep(1.1)
@@ -179,6 +182,7 @@ def test_a_base_must_fit(server: Server) -> None:
     assert "ModalitiesInStudy" not in scope.GeneralMatchingSequence[0]
 
 
+@BY_SQL_TOO
 def test_a_study_that_leaves_the_scope_does_not_stay_as_it_was(server: Server) -> None:
     scope = {"StudyDescription": "Thorax"}
     server.store(*archive.files(2))
@@ -211,6 +215,7 @@ def test_many_increments_nest_no_deeper_than_readers_can_follow(
     assert summary["Studies"] == 3 and summary["Instances"] > 3
 
 
+@BY_SQL_TOO
 def test_what_changes_while_the_base_is_made_is_in_the_increment(make_server: Callable[..., Server]) -> None:
     text = """
 read = []

@@ -18,6 +18,8 @@ from . import archive
 from .other_software import check_files
 from .server import Server, object_uids
 
+pytestmark = pytest.mark.indexes("SQLite", "PostgreSQL", "PostgreSQL-by-SQL")
+
 
 def records_of(server: Server, **body: Any) -> list[Dataset]:
     return server.studies(server.make(**body))

@@ -21,7 +21,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from . import archive
 from .server import INSTALLATIONS, Server
 
-pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
+pytestmark = [pytest.mark.filterwarnings("ignore:Invalid value for VR DA"), pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")]
 
 NAMES = [
     ("ISO_IR 100", "Müller^Zoë"),
@@ -69,8 +69,11 @@ def objects() -> Iterator[Dataset]:
 
 
 @pytest.fixture(scope="module", params=INSTALLATIONS, ids=lambda installation: installation.name.replace(" ", "-"))
-def varied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(request.param, tmp_path_factory.mktemp("varied"), {"DicomAlwaysAllowFind": True}).start()
+def varied(
+    request: pytest.FixtureRequest, server_with: Callable[..., Server], index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    configuration = {"DicomAlwaysAllowFind": True}
+    server = server_with(index, request.param, tmp_path_factory.mktemp("varied"), configuration=configuration).start()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values that their VR does not allow
         server.store(*map(archive.encode, objects()))
