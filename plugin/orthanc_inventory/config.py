@@ -52,6 +52,10 @@ def _pattern(default: str, pattern: str, allowed: str) -> Key:
     return Key(default, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value)), allowed)
 
 
+def _text(default: str) -> Key:
+    return Key(default, lambda value: isinstance(value, str) and "\0" not in value, "text")
+
+
 def _is_base_uri(value: Any) -> bool:
     """An absolute http, https, nfs, smb or file URI without user or password, ending in a slash (RFC 3986 5.2.3)."""
     if value == "":
@@ -125,6 +129,11 @@ KEYS: Mapping[str, Key | Mapping[str, Key]] = {
         "MaximumAssociations": _integer(10, 1, 1000),
     },
     "DicomWeb": {"Enable": _boolean(True)},
+    "PostgreSQL": Key(
+        False,
+        lambda value: isinstance(value, bool | dict),
+        "true for what Orthanc's own section PostgreSQL says, false, or an object with keys of that section",
+    ),
 }
 
 
@@ -155,6 +164,18 @@ SCHEDULE_KEYS: Mapping[str, Key] = {
 }
 
 
+# Orthanc's own keys, with its own defaults.
+POSTGRESQL_KEYS: Mapping[str, Key] = {
+    "Host": _text("localhost"),
+    "Port": _integer(5432, 1, 65535),
+    "Database": _text(""),
+    "Username": _text(""),
+    "Password": _text(""),
+    "EnableSsl": _boolean(False),
+    "ConnectionUri": _text(""),
+}
+
+
 def read_configuration(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """The section with all defaults filled in.
 
@@ -166,6 +187,8 @@ def read_configuration(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """
     section = configuration.get(SECTION, {})
     result = _read(section, KEYS, SECTION)
+    if isinstance(result["PostgreSQL"], dict):
+        result["PostgreSQL"] = _read(result["PostgreSQL"], POSTGRESQL_KEYS, f"{SECTION}.PostgreSQL")
     names: set[str] = set()
     for position, schedule in enumerate(result["Schedules"]):
         path = f"{SECTION}.Schedules[{position}]"

@@ -9,6 +9,7 @@ from typing import Any
 from . import __version__
 from .config import SECTION, InvalidConfiguration
 from .dicom.scope import InvalidScope, Scope
+from .dicom.terms import LEVELS
 from .dicom.values import legal_value
 from .host import Host
 from .production.instance_writer import Settings
@@ -21,10 +22,12 @@ from .sources.index import IndexSource
 from .sources.matches import Records
 from .sources.objects import Objects
 from .sources.originals import Originals
-from .sources.query import IndexQuery
+from .sources.query import IndexQuery, recorded_tags
 from .sources.rejections import Rejections
 from .sources.repository import Repository
 from .sources.study_order import StudyOrder
+from .sources.snapshots import Snapshots
+from .sources.tables import Tables
 from .sources.walk import Walk
 from .stores.orthanc import PSEUDO_PATIENT
 
@@ -38,26 +41,53 @@ def state_folder(host: Host, configured: str) -> Path:
     return host.folder_of_configuration / index / "inventory"
 
 
-def make_source(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], detail: str) -> Source:
+def is_alone(host: Host, system: Mapping[str, Any]) -> bool:
+    """Whether no other Orthanc can change the index: on what a plugin keeps, several can work, unless it locks it."""
+    backend = system.get("DatabaseBackendPlugin")
+    return not backend or ("PostgreSQL" in backend and host.configuration.get("PostgreSQL", {}).get("Lock") is True)
+
+
+def make_source(
+    host: Host,
+    configuration: Mapping[str, Any],
+    system: Mapping[str, Any],
+    detail: str,
+    snapshots: Snapshots | None = None,
+) -> IndexSource:
     """Orthanc tells whether it has the extended find: with it reading by ID is slow, without it nothing else is fast."""
-    objects = Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
+    objects = _objects(host, configuration)
     strategy = Find(host, objects) if _has_extended_find(system) else Walk(host, objects)
     details = Details(host) if detail == "Files" else None
     query = IndexQuery(host, system, files=detail == "Files")
     access = _study_access(configuration, system)
-    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, _originals(host, system), Rejections(host), details)
+    originals = _originals(host, system)
+    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, originals, Rejections(host), details, snapshots)
 
 
 def make_repository(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], alone: bool) -> Repository:
     """``alone`` is whether no other Orthanc works on the index."""
     base_uri = configuration["FileAccess"]["BaseUri"]
     query = IndexQuery(host, system, files=False)
-    records = Records(
-        Objects(host, bool(base_uri), configuration["Checksums"]), _originals(host, system), query,
-        _study_access(configuration, system), base_uri,
-    )
+    access = _study_access(configuration, system)
+    records = Records(_objects(host, configuration), _originals(host, system), query, access, base_uri)
     resources = FindResources(host) if _has_extended_find(system) else BulkResources(host)
     return Repository(host, resources, StudyOrder(host, alone), query, records, PSEUDO_PATIENT)
+
+
+def make_snapshots(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Snapshots | None:
+    """None: the administrator gave no connection to PostgreSQL."""
+    own = configuration["PostgreSQL"]
+    if not own:
+        return None
+    section = {"EnableIndex": False, **host.configuration.get("PostgreSQL", {})} if own is True else own
+    tags = {level: recorded_tags(level, system.get("MainDicomTags")) for level in LEVELS}
+    tables = Tables(tags, labels=bool(system.get("HasLabels")))
+    backend = system.get("DatabaseBackendPlugin") or ""
+    return Snapshots(host, section, backend, tables, _objects(host, configuration))
+
+
+def _objects(host: Host, configuration: Mapping[str, Any]) -> Objects:
+    return Objects(host, bool(configuration["FileAccess"]["BaseUri"]), configuration["Checksums"])
 
 
 def make_schedules(configuration: Mapping[str, Any], source: Source) -> list[Schedule]:

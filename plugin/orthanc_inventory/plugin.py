@@ -16,7 +16,9 @@ from typing import Any
 from . import __version__
 from .config import InvalidConfiguration, read_configuration
 from .host import Answer, Host, Request, RestError, describe
-from .parts import facts, make_repository, make_schedules, make_settings, make_source, state_folder
+from .parts import (
+    facts, is_alone, make_repository, make_schedules, make_settings, make_snapshots, make_source, state_folder,
+)
 from .production.catalogue import Catalogue
 from .production.changes import Changes
 from .production.events import Events
@@ -150,8 +152,7 @@ class Plugin:
         system = host.get_json("/system")
         self._state_directory = StateDirectory(state_folder(host, configuration["StateDirectory"]))
         self._journal = journal = Journal(self._state_directory.journal)
-        # Several Orthancs can work on the index that such a plugin keeps.
-        alone = not system.get("DatabaseBackendPlugin")
+        alone = is_alone(host, system)
         self._changes = changes = Changes(self._state_directory.changes, IndexState(host), alone)
         changes.start()
         directory = DirectoryStore(self._state_directory.instances)
@@ -160,7 +161,10 @@ class Plugin:
         stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
         sources = {detail: make_source(host, configuration, system, detail) for detail in DETAILS}
-        source = sources[configuration["Detail"]]
+        # Those of runs may hold a snapshot of the index from their begin to their end.
+        snapshots = make_snapshots(host, configuration, system)
+        of_runs = {detail: make_source(host, configuration, system, detail, snapshots) for detail in DETAILS}
+        source = of_runs[configuration["Detail"]]
         settings = make_settings(configuration, system)
         catalogue = Catalogue(journal, stores)
         findings = Findings(journal)
@@ -181,7 +185,7 @@ class Plugin:
                 )
             if transaction.source:
                 return make_harvest(transaction, interrupted)
-            source = sources[transaction.detail]
+            source = of_runs[transaction.detail]
             base = catalogue.inventory(transaction.base) if transaction.base else None
             increment = Increment(base, catalogue, journal, changes, source, host.log) if base else None
             return Producer(
@@ -234,7 +238,7 @@ class Plugin:
             *transactions.routes(),
             *VerificationRoutes(catalogue, sources, runs, findings, transactions.accept).routes(),
             *previews.routes(),
-            *StatusRoutes(runs, schedules, facts(host, configuration, system, source), dimse.status).routes(),
+            *StatusRoutes(runs, schedules, lambda: facts(host, configuration, system, source), dimse.status).routes(),
             *ScheduleRoutes(schedules).routes(),
             *InventoryRoutes(catalogue).routes(),
             *StudyRoutes(catalogue).routes(),

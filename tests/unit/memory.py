@@ -81,6 +81,9 @@ class MemorySource:
     def children(self, study: str) -> tuple[str, Sequence[str]]:
         return "", self._studies[study].children
 
+    def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
+        return ((study, *self.children(study)) for study in self._studies)
+
     def studies_of(self, level: str, identifier: str) -> Sequence[str]:
         return []
 

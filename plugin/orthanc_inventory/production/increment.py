@@ -12,7 +12,7 @@ from itertools import islice
 
 from ..reader.inventory_file import InventoryFile
 from ..reader.records import Study
-from ..sources import Source, StudyDeleted
+from ..sources import Source
 from .catalogue import Catalogue, Member
 from .changes import Change, Changes
 from .journal import Journal, KeptInstance, KeptInventory
@@ -157,11 +157,7 @@ class Increment:
                     ((_signed(place.study), _state(place.last_update, place.children)) for place in decode_places(encoded)),
                 )
             found = set()
-            for study in self._source.all_studies():
-                try:
-                    last_update, children = self._source.children(study)
-                except StudyDeleted:
-                    continue
+            for study, last_update, children in self._source.all_children():
                 key = (_signed(number_of(study)),)
                 row = known.execute("SELECT state FROM known WHERE study = ?", key).fetchone()
                 if row is None or row[0] != _state(time_number(last_update), numbers_of(children)):

@@ -33,7 +33,7 @@ from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, Interrupted, Pr
 # Studies that are taken from the snapshot at a time.
 _BATCH = 1000
 # Studies that are known ahead, so that several can be read at once.
-_FOLLOWING = 100
+_FOLLOWING = 1000
 # How long a run waits at its begin for changes that are on their way to the callback (seconds).
 _PATIENCE = 10.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..dicom.keys import Key
@@ -55,6 +55,9 @@ class Source(Protocol):
 
     def children(self, study: str) -> tuple[str, Sequence[str]]:
         """LastUpdate of a study, and the identifiers of its series and instances. Raises: StudyDeleted."""
+
+    def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
+        """The same of all studies, each with its identifier before it."""
 
     def studies_of(self, level: str, identifier: str) -> Sequence[str]:
         """The studies above an instance or a series, or below a patient; none, if it is gone."""

@@ -19,7 +19,7 @@ from ..dicom.records import Attributes
 # Levels of sequences in Modified Attributes Sequence (0400,0550) that are read.
 _DEEPEST = 8
 # Where Orthanc keeps those main DICOM tags that are sequences.
-_SEQUENCES = "MainDicomSequences"
+SEQUENCES = "MainDicomSequences"
 _OTHER_PATIENT_IDS = "OtherPatientIDsSequence"
 
 
@@ -41,7 +41,7 @@ class DataSets:
     def from_index(self, tags: Mapping[str, Any], metadata: Mapping[str, str]) -> Attributes:
         """The main DICOM tags of a resource, simplified, with its sequences, which some answers have as a metadata only."""
         lists = {keyword: value for keyword, value in tags.items() if isinstance(value, list)}
-        if not lists and _SEQUENCES not in metadata:
+        if not lists and SEQUENCES not in metadata:
             return tags
         text = {keyword: value for keyword, value in tags.items() if keyword not in lists}
         return {**text, **self.from_simplified(lists), **self.from_short(_sequences(metadata))}
@@ -68,7 +68,7 @@ class DataSets:
 
 def _sequences(metadata: Mapping[str, str]) -> dict[str, Any]:
     """In the full form."""
-    text = metadata.get(_SEQUENCES)
+    text = metadata.get(SEQUENCES)
     return json.loads(text)["Sequences"] if text else {}
 
 

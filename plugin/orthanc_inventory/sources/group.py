@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..dicom.records import InstanceRecord, Skipped
@@ -57,7 +57,7 @@ class Opened(NamedTuple):
     series: list[Resource]
     moment: datetime.datetime
     in_scope: bool = True
-    instances: list[Read] | None = None
+    instances: Iterable[Read] | None = None
     is_proven: bool = False
 
 

@@ -20,9 +20,12 @@ from .data_sets import DataSets, add_other_patient_ids, completed
 from .details import Details
 from .group import Group, Opened, Strategy, children, is_restless, open_alone, read_group
 from .originals import Originals, date_time
+from .postgresql import Unusable
 from .query import IndexQuery
 from .rejections import Marks, Rejections
 from .selection import deeper, within
+from .snapshot import Snapshot, Wanted
+from .snapshots import Snapshots
 from .study_pages import head as study_head
 
 # How often a study is read when it keeps changing meanwhile.
@@ -40,6 +43,7 @@ class IndexSource:
         originals: finds what modified resources were before.
         rejections: what rejection notes withdraw.
         details: reads headers of objects too; None: the index is enough.
+        snapshots: of the index, in which a run reads where they can be had.
     """
 
     unlisted: Sequence[Skipped] = ()
@@ -54,6 +58,7 @@ class IndexSource:
         originals: Originals,
         rejections: Rejections,
         details: Details | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._host = host
         self._strategy = strategy
@@ -64,18 +69,40 @@ class IndexSource:
         self._rejections = rejections
         self.withdrawn: Mapping[str, str] = {}
         self._details = details
+        self._snapshots = snapshots
+        self._snapshot: Snapshot | None = None
         self._of_study, self._of_series = DataSets(STUDY), DataSets(SERIES)
 
     @property
     def name(self) -> str:
-        return self._strategy.name + (f"; headers by {self._details.name}" if self._details else "")
+        parts = [self._strategy.name]
+        if self._snapshots is not None:
+            parts = [self._snapshots.name] if self._snapshots.name else [*parts, self._snapshots.problem]
+        return "; ".join([*parts, f"headers by {self._details.name}"] if self._details else parts)
 
     def begin(self) -> None:
-        self._rejections.read()
+        self._snapshot = self._snapshots.open() if self._snapshots is not None else None
+        self._rejections.read(self._key_objects())
         self.withdrawn = self._rejections.withdrawn
 
     def end(self) -> None:
-        """Nothing is held."""
+        if self._snapshot is not None:
+            self._snapshot.close()
+            self._snapshot = None
+
+    def _key_objects(self) -> list[str] | None:
+        if self._snapshot is not None:
+            try:
+                return self._snapshot.key_objects()
+            except Unusable as error:
+                self._lose_snapshot(error)
+        return None
+
+    def _lose_snapshot(self, why: Unusable) -> None:
+        """What is left is read by other means."""
+        self.end()
+        assert self._snapshots is not None
+        self._snapshots.tell(why)
 
     def check(self, scope: Scope) -> None:
         self._query.check(scope)
@@ -84,7 +111,20 @@ class IndexSource:
         return self._query.unknown(scope)
 
     def all_studies(self) -> Sequence[str]:
-        return self._host.get_json("/studies")
+        return self.studies(Scope())
+
+    def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
+        studies = self.all_studies()
+        group = self._snapshot.group(studies, Wanted()) if self._snapshot is not None else None
+        for study in studies:
+            try:
+                opened = self._take(group, study)
+                if opened is not None:
+                    yield study, opened.head["LastUpdate"], _identifiers(opened.series)
+                else:
+                    yield study, *self.children(study)
+            except StudyDeleted:
+                continue
 
     def children(self, study: str) -> tuple[str, list[str]]:
         try:
@@ -107,9 +147,20 @@ class IndexSource:
         return [entry["ID"] for entry in found if entry["Type"] == "Study"]
 
     def studies(self, scope: Scope) -> Sequence[str]:
+        if self._snapshot is not None:
+            try:
+                return self._snapshot.studies(*self._query.condition(scope))
+            except Unusable as error:
+                self._lose_snapshot(error)
         return self._query.studies(scope)
 
     def group(self, studies: Sequence[str], level: str, scope: Scope) -> Group:
+        if self._snapshot is not None:
+            wanted = Wanted(
+                deeper(level, scope.deepest_level) == "INSTANCE",
+                lambda head: self._may_match_head(head, scope), lambda opened: self._may_match(opened, scope),
+            )
+            return self._snapshot.group(studies, wanted)
         if self._details is not None:  # to read the headers takes most of the time, and they are to be of the same moment
             return Group(studies[:1], {}, set())
         with_instances = deeper(level, scope.deepest_level) == "INSTANCE"
@@ -128,7 +179,7 @@ class IndexSource:
     ) -> tuple[Encoded, list[Skipped]] | None:
         for attempt in range(ATTEMPTS):
             try:
-                opened = group.take(study) if group and not attempt else None
+                opened = self._take(group, study) if not attempt else None
                 return self._read(study, level, scope, encode, opened)
             except Moved:
                 continue
@@ -138,6 +189,14 @@ class IndexSource:
             except HostError as error:
                 raise StudyUnreadable(str(error)) from None
         raise StudyUnreadable(f"it changed each time while it was read, {ATTEMPTS} times")
+
+    def _take(self, group: Group | None, study: str) -> Opened | None:
+        """Raises: Moved."""
+        try:
+            return group.take(study) if group is not None else None
+        except Unusable as error:
+            self._lose_snapshot(error)
+            return None
 
     def _exists(self, study: str) -> bool:
         try:
@@ -155,7 +214,7 @@ class IndexSource:
         if not self._may_match_head(head, scope):
             return None
         opened = opened or open_alone(self._strategy, head)
-        if self._of_head(head).get("PatientID") == self._pseudo_patient and self._is_inventory(opened.series):
+        if self._of_head(head).get("PatientID") == self._pseudo_patient and self._is_inventory(opened):
             return None
         if not self._may_match(opened, scope):
             return None
@@ -179,7 +238,7 @@ class IndexSource:
         unread = 0 if level == "INSTANCE" else unread
         last_update = head["LastUpdate"]
         encoded = encode(StudyRecord(study, recorded, records, unread, _identifiers(series), last_update))
-        if not opened.is_proven:
+        if not opened.is_proven or self._details is not None:  # headers are of later than a snapshot
             self._prove(opened)
         return encoded, skipped
 
@@ -254,13 +313,13 @@ class IndexSource:
         except NotFound:  # Orthanc keeps none, or the study is gone
             return ""
 
-    def _is_inventory(self, series: list[dict[str, Any]]) -> bool:
+    def _is_inventory(self, opened: Opened) -> bool:
         """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
         return all(
             instances is not None
             and not unreadable
             and all(record.attributes["SOPClassUID"] == INVENTORY_STORAGE for record in instances)
-            for _, instances, unreadable in self._strategy.instances(series)
+            for _, instances, unreadable in opened.instances or self._strategy.instances(opened.series)
         )
 
 

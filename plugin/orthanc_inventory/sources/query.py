@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from ..dicom.keys import TABLES, Key, Kind, name
 from ..dicom.scope import InvalidScope, Scope
@@ -47,7 +47,7 @@ class IndexQuery:
         self._host = host
         self._files = files
         self._has_labels = bool(system.get("HasLabels"))
-        self.known = {level: _known(level, system.get("MainDicomTags")) for level in LEVELS}
+        self.known = {level: recorded_tags(level, system.get("MainDicomTags")) for level in LEVELS}
         if files:
             self.known = {level: known | (frozenset(TABLES[level]) - _NOT_IN_FILES) for level, known in self.known.items()}
 
@@ -88,18 +88,33 @@ class IndexQuery:
             body |= {"Labels": list(scope.labels), "LabelsConstraint": "All"}
         return self._host.post_json("/tools/find", body)
 
+    def condition(self, scope: Scope) -> tuple[str, list[Any]]:
+        """The same for the tables of the index: what is to be true of a row ``study`` of ``resources``, with its parameters."""
+        conditions, parameters = "", list[Any]()
+        for keyword, value in _pushed_down(scope):
+            if self._files and keyword not in _IDENTIFIERS:
+                continue
+            text, values = _identified(keyword, value)
+            conditions += text
+            parameters += values
+        for label in scope.labels:
+            conditions += " AND internalid IN (SELECT id FROM labels WHERE label = %s)"
+            parameters.append(label)
+        return conditions, parameters
+
     def _is_limited(self) -> bool:
         # Both limits cut the answer of /tools/find short, on some versions without a word (platform section 3).
         limits = ("LimitFindResults", "LimitFindInstances")
         return any(self._host.configuration.get(limit) for limit in limits)
 
 
-def _known(level: str, main_tags: Mapping[str, str] | None) -> frozenset[str]:
+def recorded_tags(level: str, told: Mapping[str, str] | None) -> frozenset[str]:
+    """Keywords of what is recorded of a level by the index; ``told`` is what Orthanc says of its main DICOM tags."""
     keywords = _RECORDED[level].split()
-    if main_tags is None:
+    if told is None:
         keywords += _MAIN_TAGS[level].split()
     else:
-        of_level = main_tags[level.capitalize()] + (";" + main_tags["Patient"] if level == "STUDY" else "")
+        of_level = told[level.capitalize()] + (";" + told["Patient"] if level == "STUDY" else "")
         keywords += [keyword_for_tag(tag.replace(",", "")) for tag in of_level.split(";") if tag]
     if "OtherPatientIDs" in keywords:
         keywords.append("OtherPatientIDsSequence")
@@ -130,6 +145,22 @@ def _pushed_down(scope: Scope) -> Iterator[tuple[str, str]]:
             if len(pattern) >= 16 or keyword == "PatientName":
                 pattern += "*"
             yield keyword, f"*{pattern}" if keyword == "PatientName" else pattern
+
+
+def _identified(keyword: str, value: str) -> tuple[str, list[Any]]:
+    """By the table in which Orthanc keeps, in capitals, the values that it searches: with a study those of its patient, too."""
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    values: list[Any]
+    if keyword == "StudyInstanceUID":
+        comparison, values = "= ANY(%s)", [value.split("\\")]
+    elif keyword in ("StudyDate", "PatientBirthDate"):
+        first, _, last = value.partition("-")
+        comparison, values = 'COLLATE "C" BETWEEN %s AND %s', [first, last or "\uffff"]
+    else:
+        comparison, values = "LIKE %s", [value.upper().replace("_", r"\_").replace("*", "%")]
+    known = f"taggroup = {tag >> 16} AND tagelement = {tag & 0xFFFF} AND value {comparison}"
+    return f" AND internalid IN (SELECT id FROM dicomidentifiers WHERE {known})", values
 
 
 def _years(first: str, last: str) -> str:

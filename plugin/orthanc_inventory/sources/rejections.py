@@ -40,14 +40,17 @@ class Rejections:
         self._notes: set[str] = set()
         self._studies: dict[str, list[str]] = {}
 
-    def read(self) -> None:
+    def read(self, key_objects: Iterable[str] | None = None) -> None:
         """Reads all rejection notes that the archive holds now.
+
+        Args:
+            key_objects: the series in which notes can be, where that is known.
 
         Raises:
             HostError: a note is there and cannot be read; without it no record is sure.
         """
         self._reasons, self._notes, self._studies = {}, set(), {}
-        for series in self._series():
+        for series in self._series() if key_objects is None else key_objects:
             for instance in self._children(series):
                 self._read_note(instance)
 

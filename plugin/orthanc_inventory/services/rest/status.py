@@ -13,10 +13,10 @@ from .router import Route
 
 
 class StatusRoutes:
-    """``facts`` are what does not change while Orthanc runs; ``dimse`` tells of the Application Entity."""
+    """``facts`` tells what Orthanc and its configuration make of the plugin; ``dimse`` tells of the Application Entity."""
 
     def __init__(
-        self, runs: Runs, schedules: Schedules, facts: dict[str, Any], dimse: Callable[[], dict[str, Any]]
+        self, runs: Runs, schedules: Schedules, facts: Callable[[], dict[str, Any]], dimse: Callable[[], dict[str, Any]]
     ) -> None:
         self._runs = runs
         self._schedules = schedules
@@ -33,7 +33,7 @@ class StatusRoutes:
         last = max(over, key=lambda entry: (entry.completion_time, entry.number), default=None)
         return Answer(
             {
-                **self._facts,
+                **self._facts(),
                 "Schedules": [
                     {"Name": standing.schedule.name, "NextRun": utc_time(standing.next_start)}
                     for standing in self._schedules.standings()

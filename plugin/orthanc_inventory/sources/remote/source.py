@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...dicom.keys import Key, Kind, name
@@ -124,6 +124,9 @@ class RemoteSource:
         return self.studies(Scope())
 
     def children(self, study: str) -> tuple[str, Sequence[str]]:
+        raise NotImplementedError("there are no increments of other archives")
+
+    def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
         raise NotImplementedError("there are no increments of other archives")
 
     def studies_of(self, level: str, identifier: str) -> Sequence[str]:
