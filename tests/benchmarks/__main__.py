@@ -3,7 +3,7 @@ from __future__ import annotations
 import sys
 
 from ..integration.server import INSTALLATIONS
-from . import comparison, encoder, export, increment, orthanc, reader, repository_query, verification
+from . import comparison, encoder, export, increment, orthanc, postgresql, reader, repository_query, verification
 
 
 def main() -> None:
@@ -30,6 +30,7 @@ def main() -> None:
         rows.append((place, "Detail Files", f"{rate:,.0f} instances/s, {ratio:.2f} of Index", ""))
         for check, rate, ratio in verification.measure(installation, sizes[0]):
             rows.append((place, f"verification, {check}", f"{rate:,.0f} instances/s, {ratio:.2f} of an inventory run", ""))
+        rows += postgresql.table_rows(installation.name, [postgresql.measure(installation, sizes[0])])
         rows += orthanc.table_rows(installation.name, [orthanc.measure(installation, size) for size in sizes])
         for size in sizes:
             rows += repository_query.table_rows(installation.name, repository_query.measure(installation, size))

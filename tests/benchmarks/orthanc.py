@@ -55,7 +55,7 @@ def measure(installation: Installation, instances: int) -> Measurement:
         _raw_read(server, instances)  # warms up
         for _ in rounds:
             read = _raw_read(server, instances)
-            run, growth = _run(server, instances)
+            run, growth = run_once(server, instances)
             reads.append(read)
             directory.append(read / run)
             same.append(_raw_read(server, instances, "read-as-the-plugin") / run)
@@ -65,7 +65,7 @@ def measure(installation: Installation, instances: int) -> Measurement:
     with _server(installation, instances, "Orthanc") as server:
         for _ in rounds:
             read = _raw_read(server, instances)
-            run, _ = _run(server, instances, keep=True)
+            run, _ = run_once(server, instances, keep=True)
             ingest = _raw_ingest(server)
             reads.append(read)
             ingests.append(ingest / read)
@@ -81,8 +81,8 @@ def measure_detail(installation: Installation, instances: int) -> tuple[float, f
     """Instances a second of a run with Detail Files, and the ratio of that to a run with Detail Index."""
     archive.fill(installation, instances)
     with _server(installation, instances, "Directory") as server:
-        _run(server, instances)  # warms up
-        rounds = [(_run(server, instances)[0], _run(server, instances, detail="Files")[0]) for _ in range(3)]
+        run_once(server, instances)  # warms up
+        rounds = [(run_once(server, instances)[0], run_once(server, instances, detail="Files")[0]) for _ in range(3)]
     return instances / median(files for _, files in rounds), median(index / files for index, files in rounds)
 
 
@@ -106,7 +106,7 @@ def _raw_read(server: Server, instances: int, way: str = "read") -> float:
     return answer["Seconds"]
 
 
-def _run(server: Server, instances: int, keep: bool = False, detail: str = "Index") -> tuple[float, int]:
+def run_once(server: Server, instances: int, keep: bool = False, detail: str = "Index") -> tuple[float, int]:
     """Seconds that it took, and bytes by which Orthanc grew."""
     process = Path(f"/proc/{server.process_id}")
     (process / "clear_refs").write_text("5")  # forgets the peak
@@ -130,7 +130,7 @@ def _longest_wait(server: Server, instances: int) -> float:
     waits: list[float] = []
     probe = threading.Thread(target=_probe, args=(server.url, done, waits))
     probe.start()
-    _run(server, instances)
+    run_once(server, instances)
     done.set()
     probe.join()
     return max(waits)
