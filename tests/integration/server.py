@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -251,10 +253,23 @@ class Server:
         return [study for uid in summary["InstanceUIDs"] for study in self.file(uid).InventoriedStudiesSequence]
 
 
+def _ports() -> Iterator[int]:
+    """Those of this process of the tests, in turn: others that run at the same time have theirs.
+
+    They lie below the ports that the system gives to outgoing connections, which would take one between here and Orthanc.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = 20_000 // workers
+    first = 10_000 + number * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return (first + place % number for place in itertools.count(random.randrange(number)))
+
+
+_own_ports = _ports()
+
+
 def free_port() -> int:
-    """Below the ports that the system gives to outgoing connections, which would take one between here and Orthanc."""
     while True:
-        port = random.randrange(10000, 30000)
+        port = next(_own_ports)
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
