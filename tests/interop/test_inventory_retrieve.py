@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from tests.integration import archive, foreign
 from tests.integration.server import Server, free_port
 
-from .peer import GET, MOVE, STORAGE, SYNTAXES, association, data_set, find, get, keys, read, start, storage
+from .peer import GET, MOVE, STORAGE, SYNTAXES, association, certificate, data_set, find, get, keys, read, start, storage
 
 MakeServer = Callable[..., Server]
 
@@ -126,21 +128,66 @@ def test_move_to_a_modality(make_server: MakeServer, syntax: str) -> None:
     assert responses[-1].NumberOfCompletedSuboperations == len(uids)
 
 
-def test_move_to_dcmtk(make_server: MakeServer, tmp_path: Path) -> None:
-    server, port, uids = filled(make_server)
-    destination = free_port()
+@contextmanager
+def dcmtk_storage(folder: Path, *arguments: str) -> Iterator[int]:
+    """DCMTK's Storage SCP, which keeps files in the folder; its port."""
+    port = free_port()
     # "Promiscuous", as DCMTK 3.6.7 does not know the SOP class.
-    process = subprocess.Popen(["storescp", "-pm", "-aet", "STORE", "-od", str(tmp_path), "--bit-preserving", str(destination)])
+    command = ["storescp", "-pm", "-aet", "STORE", "-od", str(folder), "--bit-preserving", *arguments, str(port)]
+    process = subprocess.Popen(command)
     try:
-        add_modality(server, "STORE", destination)
-        deadline = time.monotonic() + 20
-        while (responses := move(port, "STORE", SOPInstanceUID=uids))[-1].Status != 0:
-            assert time.monotonic() < deadline, responses[-1]
-        files = [path.read_bytes() for path in tmp_path.iterdir() if path.is_file()]
-        check_same(server, {read(file).SOPInstanceUID: file for file in files}, uids)
+        yield port
     finally:
         process.terminate()
         process.wait()
+
+
+def check_move_to_dcmtk(server: Server, port: int, uids: list[str], folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while (responses := move(port, "STORE", SOPInstanceUID=uids))[-1].Status != 0:
+        assert time.monotonic() < deadline, (responses[-1], server.log_lines()[-3:])
+    files = [path.read_bytes() for path in folder.iterdir() if path.is_file()]
+    check_same(server, {read(file).SOPInstanceUID: file for file in files}, uids)
+
+
+def test_move_to_dcmtk(make_server: MakeServer, tmp_path: Path) -> None:
+    server, port, uids = filled(make_server)
+    with dcmtk_storage(tmp_path) as destination:
+        add_modality(server, "STORE", destination)
+        check_move_to_dcmtk(server, port, uids, tmp_path)
+
+
+def test_move_over_tls(make_server: MakeServer, tmp_path: Path) -> None:
+    folder = tmp_path / "orthanc0"
+    folder.mkdir()
+    key, own = certificate(folder, "own")
+    store_key, store = certificate(folder, "store")
+    stranger_key, stranger = certificate(folder, "stranger")
+    server, port, uids = filled(
+        make_server, DicomTlsCertificate=str(own), DicomTlsPrivateKey=str(key), DicomTlsTrustedCertificates=str(store)
+    )
+    with dcmtk_storage(tmp_path, "+tls", str(store_key), str(store), "+cf", str(own)) as destination:
+        add_modality(server, "STORE", destination, UseDicomTls=True)
+        check_move_to_dcmtk(server, port, uids, tmp_path)
+    # Another one in its place gets nothing.
+    empty = tmp_path / "stranger"
+    empty.mkdir()
+    with dcmtk_storage(empty, "+tls", str(stranger_key), str(stranger), "+cf", str(own)) as destination:
+        add_modality(server, "STORE", destination, UseDicomTls=True)
+        wait_for_listener(destination)
+        assert move(port, "STORE", SOPInstanceUID=uids)[-1].Status == 0xA702
+    assert not list(empty.iterdir())
+
+
+def wait_for_listener(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_move_to_another_inventory_plugin(make_server: MakeServer) -> None:
