@@ -13,7 +13,7 @@ from ..host import HostError, identifier_of
 from ..reader.inventory import Inventory
 from ..reader.merged import MergedStudy
 from ..reader.records import Instance
-from ..sources import Moved, Source, StudyDeleted, StudyUnreadable
+from ..sources import Archive, Moved, StudyDeleted, StudyUnreadable
 from ..sources.stored_files import StoredFiles
 from .comparison import Listed, Stored, different_numbers, extra, missing, pairs
 from .findings import Finding, FindingKind
@@ -54,8 +54,8 @@ class Examination:
     def __init__(
         self,
         inventory: Inventory,
-        archive: Source,
-        scoped: Source | None,
+        archive: Archive,
+        scoped: Archive | None,
         scope: Scope,
         files: StoredFiles,
         check: str,

@@ -12,7 +12,7 @@ from itertools import islice
 
 from ..reader.inventory_file import InventoryFile
 from ..reader.records import Study
-from ..sources import Source
+from ..sources import Archive
 from .catalogue import Catalogue, Member
 from .changes import Change, Changes
 from .journal import Journal, KeptInstance, KeptInventory
@@ -41,7 +41,7 @@ class Increment:
         catalogue: Catalogue,
         journal: Journal,
         changes: Changes,
-        source: Source,
+        source: Archive,
         log: Callable[[str], None],
     ) -> None:
         self.base = base

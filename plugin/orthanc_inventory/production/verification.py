@@ -17,7 +17,7 @@ from ..dicom.instants import microseconds
 from ..dicom.scope import Scope
 from ..reader import Inventory, InvalidInventory, MissingInstance
 from ..reader.merged import MergedStudy
-from ..sources import Source
+from ..sources import Archive
 from ..sources.stored_files import StoredFiles
 from .examination import Doubtful, Examination, Outcome, count
 from .findings import Finding, Findings
@@ -46,8 +46,8 @@ class Verification:
         self,
         transaction: Transaction,
         open_inventory: Callable[[Callable[[], None]], Inventory],
-        archive: Source,
-        scoped: Source | None,
+        archive: Archive,
+        scoped: Archive | None,
         files: StoredFiles,
         findings: Findings,
         journal: Journal,

@@ -50,21 +50,6 @@ class Source(Protocol):
     def end(self) -> None:
         """Lets go of what ``begin`` took hold of."""
 
-    def all_studies(self) -> Collection[str]:
-        """The identifiers of all studies, as a snapshot of this moment."""
-
-    def children(self, study: str) -> tuple[str, Sequence[str]]:
-        """LastUpdate of a study, and the identifiers of its series and instances. Raises: StudyDeleted."""
-
-    def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
-        """The same of all studies, each with its identifier before it."""
-
-    def studies_of(self, level: str, identifier: str) -> Sequence[str]:
-        """The studies above an instance or a series, or below a patient; none, if it is gone."""
-
-    def studies_with(self, uid: str) -> Sequence[str]:
-        """The studies with that Study Instance UID, whoever the patient is."""
-
     def check(self, scope: Scope) -> None:
         """Raises InvalidScope when the scope has a key that this repository cannot answer."""
 
@@ -94,3 +79,22 @@ class Source(Protocol):
             StudyDeleted, StudyUnreadable
             SourceFailed: a study is not the matter.
         """
+
+
+class Archive(Source, Protocol):
+    """The archive behind the plugin, which tells what has changed in it since an inventory was made."""
+
+    def all_studies(self) -> Collection[str]:
+        """The identifiers of all studies, as a snapshot of this moment."""
+
+    def children(self, study: str) -> tuple[str, Sequence[str]]:
+        """LastUpdate of a study, and the identifiers of its series and instances. Raises: StudyDeleted."""
+
+    def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
+        """The same of all studies, each with its identifier before it."""
+
+    def studies_of(self, level: str, identifier: str) -> Sequence[str]:
+        """The studies above an instance or a series, or below a patient; none, if it is gone."""
+
+    def studies_with(self, uid: str) -> Sequence[str]:
+        """The studies with that Study Instance UID, whoever the patient is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ...dicom.keys import Key, Kind, name
@@ -119,21 +119,6 @@ class RemoteSource:
         self, keys: Mapping[str, str], take: Callable[[Attributes], None], begin: Callable[[], None]
     ) -> bool:
         return self._ask(STUDY, keys, COLUMNS, take, begin)
-
-    def all_studies(self) -> Collection[str]:
-        return self.studies(Scope())
-
-    def children(self, study: str) -> tuple[str, Sequence[str]]:
-        raise NotImplementedError("there are no increments of other archives")
-
-    def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
-        raise NotImplementedError("there are no increments of other archives")
-
-    def studies_of(self, level: str, identifier: str) -> Sequence[str]:
-        raise NotImplementedError("there are no increments of other archives")
-
-    def studies_with(self, uid: str) -> Sequence[str]:
-        return list(self._named([uid]))
 
     # One study
 
