@@ -119,7 +119,9 @@ def test_an_own_inventory_that_an_import_incorporates_stays(make_server: Callabl
         pass
     assert server.get("/inventories") == [own, "1.9.1", newest]
     server.delete("/inventories/1.9.1")
-    server.delete(f"/inventories/{own}")
+    # Retention may look once more and be the first.
+    assert server.request("DELETE", f"/inventories/{own}").status_code in (200, 404)
+    assert server.get("/inventories") == [newest]
 
 
 def test_a_uid_that_exists_is_never_taken(server: Server) -> None:
