@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs them; arguments go to pytest. Needs root, as it installs packages and uses chroot.
+# Installs what the tests need and runs them; arguments go to pytest, and --long runs what CI leaves out. Needs root, as
+# it installs packages and uses chroot.
 set -euo pipefail
 
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
