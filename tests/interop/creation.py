@@ -71,13 +71,19 @@ class Creator:
         return {"AET": self.ae_title, "Host": "127.0.0.1", "Port": self.port}
 
     @contextmanager
-    def listening(self, roles: bool = True, syntaxes: Sequence[str] = ()) -> Iterator[None]:
-        """Takes events over new associations; without ``roles`` it does not let others be the SCP there."""
+    def listening(
+        self, roles: bool = True, syntaxes: Sequence[str] = (), caller: str = "", **arguments: Any
+    ) -> Iterator[None]:
+        """Takes events over new associations; without ``roles`` it does not let others be the SCP there.
+
+        ``caller`` is the only AE title that may call; ``arguments`` are those of pynetdicom's server.
+        """
         ae = AE(self.ae_title)
+        ae.require_calling_aet = [caller] if caller else []
         accepted = {"scu_role": False, "scp_role": True} if roles else {}
         ae.add_supported_context(CREATION, list(syntaxes or SYNTAXES), **accepted)
         server = ae.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._take, [True])]
+            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._take, [True])], **arguments
         )
         assert server is not None
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -162,3 +163,11 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
         check=True, capture_output=True,
     )
     return key, made
+
+
+def server_context(key: Path, own: Path, trusted: Path) -> ssl.SSLContext:
+    """For a server with this key and certificate, which wants a client with a certificate that it trusts."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(trusted))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(own, key)
+    return context

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tests.integration import archive, foreign
 from tests.integration.server import Server, free_port
 from tests.integration.test_command_line import command, refused, succeeded
 
-from .peer import FIND, STORAGE, certificate, keys, serving, start
+from .peer import FIND, STORAGE, certificate, keys, server_context, serving, start
 
 MakeServer = Callable[..., Server]
 
@@ -148,9 +147,7 @@ def test_tls(tmp_path: Path) -> None:
     server_key, server_certificate = certificate(tmp_path, "server")
     key, own = certificate(tmp_path, "client")
     stranger_key, stranger = certificate(tmp_path, "stranger")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(own))
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(server_certificate, server_key)
+    context = server_context(server_key, server_certificate, own)
     with serving(FIND, handlers=answering((0xFF00, INVENTORY)), ssl_context=context) as port:
         peer = ("--peer", f"PEER@127.0.0.1:{port}", "--tls")
         right = ("--certificate", str(own), "--key", str(key))

@@ -26,7 +26,7 @@ from .creation import (
     Told,
     start_for,
 )
-from .peer import SYNTAXES
+from .peer import SYNTAXES, certificate, server_context, start
 
 MakeServer = Callable[..., Server]
 END = [(STATUS, "PROCESSING"), (STATUS, "COMPLETE"), (WITH_INSTANCES, "COMPLETE")]
@@ -74,6 +74,38 @@ def test_events_come_in_each_transfer_syntax(make_server: MakeServer) -> None:
             *_, end = creator.wait_for_end(f"1.2.{creator.port}")
         assert end.syntax == syntax and end.new
         assert end.information.TotalNumberOfStudyRecords == 0 and len(end.information.MAC) == 32
+
+
+def test_events_come_over_tls_and_from_the_ae_title_that_the_modality_has_for_us(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    text = """
+def wait(*arguments):
+    while not os.path.exists(f"{folder}/released"):
+        time.sleep(0.01)
+
+at(Journal, 'finish', [1], wait)
+"""
+    path = with_script(tmp_path, text)
+    folder = tmp_path / "orthanc0"
+    key, own = certificate(folder, "own")
+    peer_key, peer = certificate(folder, "peer")
+    stranger_key, stranger = certificate(folder, "stranger")
+    creator = Creator()
+    server, port = start(
+        make_server, DicomTlsCertificate=str(own), DicomTlsPrivateKey=str(key), DicomTlsTrustedCertificates=str(peer),
+        DicomModalities={"creator": {**creator.modality, "UseDicomTls": True, "LocalAet": "LOCAL"}}, PythonScript=path,
+    )
+    # Another one in its place is told nothing.
+    with creator.listening(ssl_context=server_context(stranger_key, stranger, own)):
+        initiate(creator, port, "1.2.3")
+        (folder / "released").touch()
+        wait_for(lambda: [line for line in server.log_lines() if "telling PEER fails" in line and "TLS" in line])
+    assert [entry for entry in creator.told if entry.new] == []
+    creator.told.clear()
+    with creator.listening(caller="LOCAL", ssl_context=server_context(peer_key, peer, own)):
+        *_, end = creator.wait_for_end("1.2.3")
+    assert end.said == (WITH_INSTANCES, "COMPLETE") and end.new
 
 
 def test_a_peer_that_is_down_is_told_later(make_server: MakeServer) -> None:
@@ -250,6 +282,7 @@ def test_a_peer_that_takes_no_roles_is_named(make_server: MakeServer) -> None:
     server, port = start_for(make_server, creator)
     with creator.listening(roles=False):
         initiate(creator, port, "1.2.3")
+        (folder / "released").touch()
         wait_for(lambda: [line for line in server.log_lines() if "telling PEER fails" in line and "role" in line])
 
 
