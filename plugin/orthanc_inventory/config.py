@@ -202,7 +202,16 @@ def read_configuration(configuration: Mapping[str, Any]) -> dict[str, Any]:
             Scope.parse(filled["Scope"])
         except InvalidScope as error:
             raise InvalidConfiguration(f"{path}.{error}") from None
+    if any(result["Users"].values()) and not _checks_passwords(configuration):
+        raise InvalidConfiguration(
+            f"{SECTION}.Users needs Orthanc's AuthenticationEnabled, as without it any name is believed; allowed: that to be true"
+        )
     return result
+
+
+def _checks_passwords(configuration: Mapping[str, Any]) -> bool:
+    """Where it is not said, Orthanc does so as soon as others than its own machine may ask."""
+    return bool(configuration.get("AuthenticationEnabled", configuration.get("RemoteAccessAllowed", False)))
 
 
 def _read(section: Any, keys: Mapping[str, Key | Mapping[str, Key]], path: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -80,6 +81,8 @@ def register(orthanc: Any, on_change: Callable[[int, int, str], None] | None = N
         orthanc: the module of that name, which only a PythonScript can import.
         on_change: your own callback for changes. Orthanc allows a single one, so it is called from here.
     """
+    # Their warnings tell values of what they read, patient data or whole lines, and would stand in Orthanc's log.
+    warnings.filterwarnings("ignore", module="pydicom|pynetdicom")
     Plugin(Host(orthanc), on_change)
 
 

@@ -420,3 +420,14 @@ def test_mutated_information_is_answered(make_server: MakeServer, syntax: str) -
     with creator.associated(port, [syntax]) as peer:
         assert peer.initiate("1.5.5").status == 0
         creator.wait_for_end("1.5.5")
+
+
+def test_no_value_of_a_request_is_in_the_log(make_server: MakeServer) -> None:
+    creator = Creator()
+    server, port = start_for(make_server, creator)
+    valid = encoded(changed(ScopeOfInventorySequence=[general("ISO_IR 100", StudyInstanceUID="1.2.3", PatientID="P1")]), False)
+    for found, written in ((b"1.2.3\0", b"SE\nCRT"), (b"P1", b"\n!"), (b"ISO_IR 100", b"\nSECRET\0\0\0")):
+        assert valid.count(found) == 1 and len(found) == len(written)
+        with creator.associated(port, [ExplicitVRLittleEndian]) as peer:
+            assert peer.act_raw(INITIATE, valid.replace(found, written)) in (0x0115, 0x0212)
+    assert "CRT" not in server.log() and "SECRET" not in server.log() and "Warning:" not in server.log()

@@ -49,7 +49,7 @@ def test_defaults_are_not_shared() -> None:
     ],
 )
 def test_what_is_allowed_is_taken(section: dict[str, Any]) -> None:
-    configuration = read_configuration({"Inventory": section})
+    configuration = read_configuration({"Inventory": section, "AuthenticationEnabled": True})
     for name, value in section.items():
         if name == "Schedules":
             assert value[0].items() <= configuration[name][0].items()
@@ -123,3 +123,13 @@ def test_what_is_not_allowed_is_named(section: Any, words: list[str]) -> None:
     message = str(refusal.value)
     assert all(word in message for word in words) and "\n" not in message
     assert "secret" not in message
+
+
+@pytest.mark.parametrize("role", ["Read", "Manage"])
+def test_users_need_that_orthanc_checks_their_passwords(role: str) -> None:
+    section = {"Users": {role: ["alice"]}}
+    for checked in ({"AuthenticationEnabled": True}, {"RemoteAccessAllowed": True}):
+        assert read_configuration({"Inventory": section, **checked})["Users"][role] == ["alice"]
+    for unchecked in ({}, {"AuthenticationEnabled": False, "RemoteAccessAllowed": True}):
+        with pytest.raises(InvalidConfiguration, match="^Inventory.Users needs Orthanc's AuthenticationEnabled"):
+            read_configuration({"Inventory": section, **unchecked})

@@ -65,3 +65,9 @@ def test_any_text_selects_something_or_nothing(text: str) -> None:
         assert selected(text)[0].startswith("application/")
     except RestError as error:
         assert error.status == 406
+
+
+def test_a_type_of_many_parameters_is_read_in_time_that_grows_with_their_number() -> None:
+    number = 100_000
+    [found] = media_types(f"{FILE}{''.join(f';p{place}={place}' for place in range(number))}")
+    assert len(found.parameters) == number

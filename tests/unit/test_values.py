@@ -65,6 +65,15 @@ def test_a_legal_value_is_legal_and_stays_as_it_is(vr: str, value: str) -> None:
         ("UR", "http://pacs/a?b=1", "http://pacs/a?b=1"),
         ("UR", "http://pacs/\u00e4", ""),
         ("AE", " ORTHANC ", "ORTHANC"),
+        ("IS", "007", "007"),
+        ("IS", "9" * 5000, ""),
+        ("IS", "2147483648", ""),
+        ("DS", "9" * 5000, ""),
+        ("DS", "12.", "12."),
+        ("DS", ".", ""),
+        ("DS", "0." + "3" * 300_000, "0.3333333333"),
+        # In time that grows with the square of the digits, this would take an hour.
+        ("DS", "1" * 300_000 + "x", ""),
     ],
 )
 def test_values_are_brought_into_form(vr: str, value: str, legal: str) -> None:

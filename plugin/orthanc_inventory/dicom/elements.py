@@ -22,7 +22,9 @@ class InvalidRecord(ValueError):
 
 
 def element_header(tag: int, vr: str, length: int) -> bytes:
-    """The header of a data element with an explicit VR; lengths in bytes."""
+    """The header of a data element with an explicit VR; lengths in bytes. One too long for its VR is UN (PS3.5 6.2.2)."""
+    if length > 0xFFFF and vr not in LONG_FORM:
+        vr = "UN"
     head = Struct("<HH").pack(tag >> 16, tag & 0xFFFF) + vr.encode("ascii")
     if vr in LONG_FORM:
         return head + b"\0\0" + LENGTH_32(length)

@@ -13,7 +13,7 @@ from struct import pack
 from typing import Any
 
 from .decoder import EncodedDataSet, Place
-from .elements import LONG_FORM, element_header, encode_attributes, implicit_header
+from .elements import element_header, encode_attributes, implicit_header
 from .file_format import CHUNK, DicomFile
 from .uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
@@ -91,11 +91,7 @@ def _walk(data_set: EncodedDataSet, place: Place, explicit: bool) -> Iterator[by
 
 
 def _header(tag: int, vr: str, length: int, explicit: bool) -> bytes:
-    if not explicit:
-        return implicit_header(tag, vr, length)
-    if length > 0xFFFF and vr not in LONG_FORM:
-        vr = "UN"  # PS3.5 6.2.2
-    return element_header(tag, vr, length)
+    return element_header(tag, vr, length) if explicit else implicit_header(tag, vr, length)
 
 
 def _collected(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ brings such a value into a legal form, or answers an empty string where there is
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Callable
 
@@ -22,8 +23,9 @@ _DATE_TIME = re.compile(
     r"(?:[0-5][0-9](?:(?:[0-5][0-9]|60)(?:\.[0-9]{1,6})?)?)?)?)?)?(?:[+-](?:0[0-9]|1[0-4])[0-5][0-9])?",
     re.ASCII,
 )
-_INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+# What has more digits is no integer of 32 bits, and may be longer than Python converts.
+_INTEGER = re.compile(r"([+-]?[0-9]{1,64})(?:\.0*)?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?", re.ASCII)
 _AGE = re.compile(r"[0-9]{3}[DWMY]", re.ASCII)
 _URI = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]++", re.ASCII)
 
@@ -92,7 +94,10 @@ def _decimal_string(value: str) -> str:
     value = value.strip(" ")
     if not _DECIMAL.fullmatch(value):
         return ""
-    return value if len(value) <= 16 else f"{float(value):.10g}"
+    if len(value) <= 16:
+        return value
+    number = float(value)
+    return f"{number:.10g}" if math.isfinite(number) else ""
 
 
 def _age(value: str) -> str:

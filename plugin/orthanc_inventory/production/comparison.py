@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..dicom.instants import microseconds
 from ..dicom.records import Attributes, InstanceRecord, StudyRecord
-from ..dicom.values import without_padding
+from ..dicom.values import legal_value, without_padding
 from ..host import identifier_of
 from ..reader.merged import MergedStudy
 from ..reader.records import Instance
@@ -81,7 +81,10 @@ class Listed:
 
     def related(self) -> dict[str, int]:
         """Numbers of series and instances in the study, where the inventory tells them."""
-        texts = {keyword: [study.records[0].value(tag) for study in self.studies] for tag, keyword in _RELATED.items()}
+        texts = {
+            keyword: [legal_value("IS", study.records[0].value(tag)) for study in self.studies]
+            for tag, keyword in _RELATED.items()
+        }
         return {keyword: sum(map(int, values)) for keyword, values in texts.items() if all(map(str.isdecimal, values))}
 
 

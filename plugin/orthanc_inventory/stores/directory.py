@@ -30,7 +30,9 @@ class DirectoryStore:
         """Keeps a file as it is, whoever made it. Raises: StoreError."""
         path = self._path(run, uid)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Of the folders above it, ``mkdir`` would make none private.
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             write_file(path, chunks)
         except OSError as error:
             raise StoreError(f"an inventory cannot be written below Inventory.StateDirectory: {error.strerror}") from None
@@ -73,7 +75,9 @@ def write_file(path: Path, chunks: Iterable[bytes], check: Callable[[Path], None
     """
     unfinished = path.with_suffix(".part")
     try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # What a crash left there may be readable to others by now, or be a link to somewhere else.
+        unfinished.unlink(missing_ok=True)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as stream:
             stream.writelines(chunks)
             stream.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -25,7 +25,7 @@ class MediaType(NamedTuple):
     """``type`` in lower case; ``parameters`` by their names in lower case, without quotes."""
 
     type: str
-    parameters: Mapping[str, str]
+    parameters: dict[str, str]
 
 
 class Offer(NamedTuple):
@@ -61,8 +61,7 @@ def media_types(text: str) -> list[MediaType]:
                 result.append(MediaType(part.lower() if _TYPE.fullmatch(part) else "", {}))
             elif result:
                 name, _, value = part.partition("=")
-                parameters = {**result[-1].parameters, name.strip().lower(): _unquoted(value.strip())}
-                result[-1] = MediaType(result[-1].type, parameters)
+                result[-1].parameters[name.strip().lower()] = _unquoted(value.strip())
             fresh = False
     return [entry for entry in result if entry.type]
 

@@ -233,7 +233,7 @@ class _Information:
     def status_interval(self) -> int | None:
         """In minutes; None where there is none."""
         value = self._values.get("RequestedStatusInterval", "")
-        if value and (not value.isdecimal() or not int(value)):
+        if value and not 0 < int(legal_value("IS", value) or 0):
             raise Refusal(INVALID_ARGUMENT_VALUE, "RequestedStatusInterval must be one number above 0")
         return int(value) if value else None
 
