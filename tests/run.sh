@@ -6,40 +6,42 @@ set -euo pipefail
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 . "$repository/orthanc-config/install.sh"
 
-# Debian 13 with its Orthanc and the plugin's Python packages are kept here for the next time.
+# Debian 13 and sid with their Orthancs, and the plugin's Python packages, are kept here for the next time.
 export INVENTORY_TEST_CACHE="${INVENTORY_TEST_CACHE:-/var/cache/orthanc-inventory}"
-chroot_folder="$INVENTORY_TEST_CACHE/trixie"
 packages="$INVENTORY_TEST_CACHE/packages"
 
-# Debian 13 with these packages, from where this machine has its own, by its own way to the network.
+# A chroot of the Debian suite $1 with the packages that follow, from where this machine has its own, by its own way to the
+# network. Without a complete one it says in one line what went wrong, and the status tells.
 make_chroot() {
-  local log mirror
-  [ "$(cat "$INVENTORY_TEST_CACHE/trixie.complete" 2>/dev/null)" != "$*" ] || return 0
-  echo "Making a chroot of Debian 13 with $*"
+  local suite="$1" folder="$INVENTORY_TEST_CACHE/$1" log mirror
+  local complete="$folder.complete"
+  shift
+  [ "$(cat "$complete" 2>/dev/null)" != "$*" ] || return 0
+  echo "Making a chroot of Debian $suite with $*"
   log="$(mktemp)"
   mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -1)"
-  rm -rf "$chroot_folder"
+  rm -rf "$folder" "$complete"
   mkdir -p "$INVENTORY_TEST_CACHE"
   if ! {
-    debootstrap --variant=minbase trixie "$chroot_folder" "${mirror:-http://deb.debian.org/debian/}" &&
-      cp /etc/resolv.conf "$chroot_folder/etc/" &&
-      apt-config dump | grep -E '^Acquire::(https?::|Check-)' >"$chroot_folder/etc/apt/apt.conf.d/00network" &&
-      forbid_services "$chroot_folder" &&
-      chroot "$chroot_folder" apt-get -o Acquire::Retries=3 update &&
-      DEBIAN_FRONTEND=noninteractive chroot "$chroot_folder" \
+    debootstrap --variant=minbase "$suite" "$folder" "${mirror:-http://deb.debian.org/debian/}" &&
+      cp /etc/resolv.conf "$folder/etc/" &&
+      apt-config dump | grep -E '^Acquire::(https?::|Check-)' >"$folder/etc/apt/apt.conf.d/00network" &&
+      forbid_services "$folder" &&
+      chroot "$folder" apt-get -o Acquire::Retries=3 -o Acquire::Check-Valid-Until=false update &&
+      DEBIAN_FRONTEND=noninteractive chroot "$folder" \
         apt-get -o Acquire::Retries=3 --yes --no-install-recommends install "$@"
   } >"$log" 2>&1; then
-    tail -3 "$log" >&2
-    fail "the chroot of Debian 13 cannot be made; is there a network? All it said: $log"
+    echo "$(basename "$0"): the chroot of Debian $suite cannot be made ($(grep '^E:' "$log" | head -1)); all it said: $log" >&2
+    return 1
   fi
   rm -f "$log"
-  echo "$*" >"$INVENTORY_TEST_CACHE/trixie.complete"
+  echo "$*" >"$complete"
 }
 
 # The plugin's own dependencies in a folder that any Python can use: they hold no compiled code.
 copy_packages() {
   local fingerprint log
-  fingerprint="$(sha256sum <"$repository/setup.cfg")"
+  fingerprint="$(sha256sum <"$repository/setup.cfg") $(pythons | xargs)"
   log="$(mktemp)"
   [ "$(cat "$packages/complete" 2>/dev/null)" != "$fingerprint" ] || return 0
   rm -rf "$packages"
@@ -53,19 +55,34 @@ copy_packages() {
   echo "$fingerprint" >"$packages/complete"
 }
 
-# What the extra $1 needs, compiled for the Python of either Orthanc, in a folder of its own: servers have it only where a
+# What the extra $1 needs, compiled for the Python of each Orthanc, in a folder of its own: servers have it only where a
 # test says so.
 copy_extra() {
   local version wheel wheels
   wheels="$(mktemp -d)"
-  for version in 3.11 3.13; do
+  for version in $(pythons); do
     "$repository/.venv/bin/pip" download --disable-pip-version-check --only-binary :all: \
-      --python-version "$version" --dest "$wheels" "$2" || return
+      --python-version "$version" --dest "$wheels" "$2" || give_up_sid "$version" || return
   done
   for wheel in "$wheels"/*.whl; do
     "$repository/.venv/bin/python" -m zipfile -e "$wheel" "$packages/$1" || return
   done
   rm -rf "$wheels"
+}
+
+# The versions of Python that the Orthancs embed, such as 3.13.
+pythons() {
+  { python_of ""; python_of "$INVENTORY_TEST_CACHE/trixie"; python_of "$INVENTORY_TEST_CACHE/sid"; } | sort --unique
+}
+
+python_of() {
+  find "$1"/usr/lib/*/ -maxdepth 1 -name 'libpython3.*.so.1.0' -printf '%f\n' 2>/dev/null | sed 's/libpython//; s/\.so.*//'
+}
+
+# Its Python may be too new for what others compile. Fails if it is the Python of another Orthanc.
+give_up_sid() {
+  { python_of ""; python_of "$INVENTORY_TEST_CACHE/trixie"; } | grep -qxF "$1" && return 1
+  rm -f "$INVENTORY_TEST_CACHE/sid.complete"
 }
 
 requirements() {
@@ -81,8 +98,13 @@ install_packages orthanc orthanc-python orthanc-dicomweb orthanc-postgresql post
   chromium
 make_environment "[tests]"
 # DCMTK 3.6.9 of Debian 13 knows the attributes of inventories, that of Debian 12 does not.
-make_chroot orthanc orthanc-python orthanc-dicomweb orthanc-postgresql dcmtk
+make_chroot trixie orthanc orthanc-python orthanc-dicomweb orthanc-postgresql dcmtk &
+trixie=$!
+# Sid moves, and at times it cannot be installed: then its tests are skipped.
+make_chroot sid orthanc orthanc-python orthanc-dicomweb orthanc-postgresql || true
+wait "$trixie"
 copy_packages
+[ -e "$INVENTORY_TEST_CACHE/sid.complete" ] || echo "Tests on the Orthanc of Debian sid are skipped" >&2
 
 cd "$repository"
 # Files of tests run side by side: they wait for Orthanc much of their time.

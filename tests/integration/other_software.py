@@ -12,9 +12,9 @@ from typing import Any
 
 import gdcm
 
-from .server import INSTALLATIONS, Installation, Server
+from .server import DEBIAN_12, DEBIAN_13, Installation, Server
 
-NEW_DCMTK = INSTALLATIONS[-1]
+NEW_DCMTK = DEBIAN_13
 
 
 def dcmtk(installation: Installation, folder: Path, *arguments: str) -> str:
@@ -28,7 +28,7 @@ def dcmtk(installation: Installation, folder: Path, *arguments: str) -> str:
 
 def check_by_dcmdump(folder: Path, uids: Iterable[str], *names: str) -> None:
     """Both read the files, in which these UIDs stand, and the new one knows each element of a public group by name."""
-    for installation in INSTALLATIONS:
+    for installation in (DEBIAN_12, NEW_DCMTK):
         dump = dcmtk(installation, folder, "dcmdump", "-v", *names)
         assert not [uid for uid in uids if f"[{uid}]" not in dump]
     elements = [line.strip() for line in dump.splitlines() if line.strip().startswith("(")]

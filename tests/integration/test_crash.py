@@ -51,6 +51,7 @@ def test_a_killed_run_goes_on_by_itself(make_server: Callable[..., Server], poin
     assert server.get("/statistics") == before
 
 
+@pytest.mark.newest
 @pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")
 def test_a_killed_run_reads_again_only_what_was_not_finished(make_server: Callable[..., Server]) -> None:
     text = """

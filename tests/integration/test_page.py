@@ -23,6 +23,7 @@ from .test_import import take
 MARKUP = "<img src=x onerror=alert(1)>"
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_newcomer_makes_an_inventory_and_looks_at_it(
     server: Server, explore: Callable[..., Explorer], size: tuple[int, int]

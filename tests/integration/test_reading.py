@@ -25,6 +25,7 @@ def arriving(server: Server, *files: bytes) -> None:
         (folder / f"{number:03}").write_bytes(file)
 
 
+@pytest.mark.newest
 def test_an_object_that_arrives_while_its_study_is_read_is_in(make_server: Callable[..., Server]) -> None:
     text = _STORE + "for strategy in (Walk, Find): at(strategy, 'instances', [1], arrive)"
     server = make_server()
@@ -76,6 +77,7 @@ def test_a_study_that_never_rests_is_skipped_by_name(make_server: Callable[..., 
     assert "1 resources were skipped" in transaction["TransactionStatusComment"]
 
 
+@pytest.mark.newest
 def test_a_study_that_is_deleted_before_it_is_read_is_left_out_and_counted(make_server: Callable[..., Server]) -> None:
     text = """
 def delete(*arguments):
@@ -96,6 +98,7 @@ at(IndexSource, 'group', [1], delete)
     )
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("failing", ["a study", "its series", "its instances"])
 def test_what_cannot_be_read_makes_the_inventory_partial(make_server: Callable[..., Server], failing: str) -> None:
     place = {"a study": "(IndexSource,)", "its series": "(Walk, Find)", "its instances": "(Walk, Find)"}[failing]
@@ -141,6 +144,7 @@ def test_a_patient_with_the_id_of_the_inventories_is_a_record(server: Server) ->
     assert study.PatientID == "ORTHANC-INVENTORY"
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("scope", "patients"),
     [

@@ -7,14 +7,17 @@ from collections.abc import Callable
 import pytest
 
 from . import archive
-from .server import REPOSITORY, Installation, Server, object_uids
+from .server import DEBIAN_SID, REPOSITORY, Installation, Server, object_uids
 
 
+@pytest.mark.newest
 def test_status_tells_how_the_index_is_read(server: Server, installation: Installation) -> None:
     status = server.get("/inventories/status")
     strategy = "walk" if installation.name == "Orthanc 1.10.1" else "find"
     assert status["Source"].startswith(strategy)
-    assert status["OrthancVersion"] == server.get("/system")["Version"] == installation.name.split()[1]
+    assert status["OrthancVersion"] == server.get("/system")["Version"]
+    # That of sid may be newer by now.
+    assert installation == DEBIAN_SID or status["OrthancVersion"] == installation.name.split()[1]
     assert status["Capabilities"]["StreamedAnswers"] == (strategy == "find")
     assert (status["Running"], status["Pending"], status["Paused"], status["LastRun"]) == ([], [], [], None)
 
@@ -25,6 +28,7 @@ def test_last_run_stands_in_status(server: Server) -> None:
     assert last["SOPInstanceUID"] == summary["SOPInstanceUID"] and last["TransactionStatus"] == "COMPLETE"
 
 
+@pytest.mark.newest
 def test_a_stop_and_a_start_keep_everything(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
     server.store(*archive.files(2))
@@ -105,6 +109,7 @@ register(orthanc, on_change=on_change)
 """
 
 
+@pytest.mark.newest
 def test_an_own_script_keeps_its_callback(make_server: Callable[..., Server]) -> None:
     server = make_server()
     script = server.folder / "own.py"
@@ -123,6 +128,7 @@ def test_the_script_is_small() -> None:
     assert len((REPOSITORY / "plugin" / "inventory_plugin.py").read_text().splitlines()) < 20
 
 
+@pytest.mark.newest
 def test_reset_in_the_middle_of_a_run_is_survived(make_server: Callable[..., Server]) -> None:
     server = make_server(inventory={"MaxRecordsPerInstance": 6, "ThrottleDelay": 30}).start()
     server.store(*archive.files(20))

@@ -18,6 +18,7 @@ def pseudo_patient(server: Server) -> str:
     return identifier
 
 
+@pytest.mark.newest
 def test_orthanc_keeps_a_run_as_a_study_of_the_pseudo_patient(server: Server) -> None:
     server.store(*archive.files(2))
     summary = server.make(Description="Before the migration")
@@ -49,6 +50,7 @@ def test_a_half_made_inventory_is_never_listed(make_server: Callable[..., Server
     assert len(server.get("/inventories")) == 1
 
 
+@pytest.mark.newest
 def test_a_deleted_inventory_leaves_nothing_in_orthanc(make_server: Callable[..., Server]) -> None:
     server = make_server(inventory={"MaxRecordsPerInstance": 3}).start()
     server.store(*archive.files(3))
@@ -134,7 +136,7 @@ def test_a_read_only_orthanc_is_told_at_the_start(make_server: Callable[..., Ser
     server.stop()
     server.configuration["ReadOnly"] = True
     server.start()
-    if server.installation.name == "Orthanc 1.12.7":
+    if server.installation.name != "Orthanc 1.10.1":
         assert "ReadOnly" in server.error("POST", "/inventories", 409)
     server.stop()
     server.configuration["Inventory"] = {"StoreIn": "Directory"}
@@ -142,6 +144,7 @@ def test_a_read_only_orthanc_is_told_at_the_start(make_server: Callable[..., Ser
     assert server.make()["Instances"] == 1
 
 
+@pytest.mark.newest
 def test_a_folder_keeps_inventories_and_orthanc_sees_none(make_server: Callable[..., Server]) -> None:
     server = make_server(inventory={"StoreIn": "Directory", "MaxRecordsPerInstance": 3}).start()
     server.store(*archive.files(3))

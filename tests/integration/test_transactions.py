@@ -32,6 +32,7 @@ def check_whole(server: Server, transaction: dict[str, Any], studies: int = 20) 
     assert len(uids) == len(set(uids)) == studies == summary["Studies"] == transaction["Studies"]
 
 
+@pytest.mark.newest
 def test_a_run_goes_from_pending_to_success(slow_server: Server) -> None:
     answer = slow_server.post("/inventories", {"UserData": ["mine"], "Purpose": "Audit"})
     assert set(answer) == {"ID", "Path"} and answer["Path"] == f"/inventories/transactions/{answer['ID']}"
@@ -52,6 +53,7 @@ def test_synchronous_answers_the_finished_transaction(slow_server: Server) -> No
     assert slow_server.transaction(done["ID"]) == done
 
 
+@pytest.mark.newest
 def test_a_paused_run_goes_on_where_it_was(slow_server: Server) -> None:
     uid = slow_server.begin()
     slow_server.wait_until(uid, Studies=5)
@@ -92,6 +94,7 @@ def test_a_run_goes_on_after_a_stop(make_server: Callable[..., Server]) -> None:
     assert not [line for line in server.log_lines() if "fails" in line]
 
 
+@pytest.mark.newest
 def test_a_cancelled_run_leaves_nothing(slow_server: Server) -> None:
     before = slow_server.get("/statistics")
     uid = slow_server.begin()

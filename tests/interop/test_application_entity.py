@@ -75,6 +75,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
 # Start and stop
 
 
+@pytest.mark.newest
 def test_verification(make_server: MakeServer) -> None:
     server, port = start(make_server)
     done = echo(port, "-aet", "DCMTK")
@@ -142,6 +143,7 @@ def results(port: int, *sop_classes: str, **arguments: Any) -> dict[str, int]:
         return {sop_class: found[sop_class] for sop_class in sop_classes}
 
 
+@pytest.mark.newest
 def test_orthanc_s_own_flags_are_obeyed(make_server: MakeServer) -> None:
     modalities = {
         "list": ["LIST", "127.0.0.1", 104],

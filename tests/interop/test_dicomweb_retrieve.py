@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from tests.integration import archive, foreign
 from tests.integration.conftest import _name
 from tests.integration.detailed_objects import KINDS
-from tests.integration.server import INSTALLATIONS, Installation, Server
+from tests.integration.server import DEBIAN_13, INSTALLATIONS, Installation, Server
 from tests.unit import inventories
 
 from .dicomweb import INVENTORIES, parts, xml_values
@@ -151,7 +151,7 @@ def test_xml_is_that_of_dcmtk(shared: Server, number: int, tmp_path: Path) -> No
     assert found.attrib == {"{http://www.w3.org/XML/1998/namespace}space": "preserve"}
     (tmp_path / "file.dcm").write_bytes(file_of(shared, uid))
     # DCMTK of Debian 12 does not know the attributes of inventories.
-    command = INSTALLATIONS[1].command(
+    command = DEBIAN_13.command(
         tmp_path, "dcm2xml", "--native-format", "--encode-base64", "--convert-to-utf8", str(tmp_path / "file.dcm")
     )
     done = subprocess.run(command, capture_output=True, timeout=60, check=True)

@@ -62,6 +62,7 @@ def test_dcmtk_sends_an_inventory(make_server: MakeServer, tmp_path: Path, synta
     assert "Foreign1" not in server.log()
 
 
+@pytest.mark.newest
 def test_a_tree_comes_leaf_by_leaf(make_server: MakeServer) -> None:
     server, port = start(make_server)
     there, _ = start(make_server, inventory={"MaxRecordsPerInstance": 6})

@@ -17,7 +17,7 @@ from pynetdicom.dsutils import encode
 
 from tests.integration import archive, script
 from tests.integration.other_software import dcmtk
-from tests.integration.server import INSTALLATIONS, Server
+from tests.integration.server import DEBIAN_13, Server
 
 from .peer import SYNTAXES, association, find, keys, start
 from .raw_messages import Answer, RawScu, raw_scu
@@ -353,7 +353,7 @@ def test_dcmtk_reads_the_answers(shared: tuple[Server, int], syntax: str, tmp_pa
         names.append(f"answer{number}")
         (folder / names[-1]).write_bytes(answer.identifier)
     option = "-te" if syntax == ExplicitVRLittleEndian else "-ti"
-    dump = dcmtk(INSTALLATIONS[-1], folder, "dcmdump", "-f", option, *names)
+    dump = dcmtk(DEBIAN_13, folder, "dcmdump", "-f", option, *names)
     assert dump.count("RecordKey") == 5 and dump.count("MetadataSequence") == 10 and "Unknown Tag" not in dump
 
 
