@@ -2,53 +2,81 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
+import requests
 
 from . import archive
-from .server import Server, object_uids
+from .killing import AT_CALLS, AT_STEPS, LEAF, Doomed
+from .server import INSTALLATIONS, Server
 
-STUDIES = 9
-# What dies when: two studies make a leaf, so there are five leaves, a node for none, and the root.
-POINTS = {
-    "before the snapshot is in the journal": "at(Journal, 'begin', [1], die)",
-    "after the snapshot is in the journal": "at(Journal, 'begin', [1], die, after=True)",
-    "before the first leaf": "at(IndexSource, 'read', [2], die)",
-    "while the first leaf is stored": "for store in (OrthancStore, DirectoryStore): at(store, 'put', [1], die)",
-    "when a leaf is stored but not in the journal": "at(Journal, 'checkpoint', [2], die)",
-    "when a leaf is in the journal": "at(Journal, 'checkpoint', [2], die, after=True)",
-    "between leaves": "at(StudyEncoder, 'encode', [8], die)",
-    "before the root": "at(Producer, '_finish', [1], die)",
-    "while the root is stored": "for store in (OrthancStore, DirectoryStore): at(store, 'put', [6], die)",
-    "when the root is stored but not in the journal": "at(Journal, 'finish', [1], die)",
-    "when all is in the journal": "at(Journal, 'finish', [1], die, after=True)",
-}
+STUDIES = 3
+# Two studies make a leaf.
+_LEAVES = 2
+# The run rests behind its last study, of which no leaf is written yet, until it is told to stop.
+_RESTING = f"""
+from orthanc_inventory.production.pace import Pace
+
+def rest(pace):
+    if pace._transaction.progress.studies == {STUDIES}:
+        pace._interrupted.wait()
+
+at(Pace, 'tell', always, rest)
+"""
 
 
-@pytest.mark.parametrize("store", ["Orthanc", "Directory"])
-@pytest.mark.parametrize("point", POINTS)
-def test_a_killed_run_goes_on_by_itself(make_server: Callable[..., Server], point: str, store: str) -> None:
-    server = make_server(inventory={"MaxRecordsPerInstance": 6, "StoreIn": store}).start()
-    server.store(*archive.files(STUDIES))
-    before = server.get("/statistics")
-    server.stop()
-    server.start_with(POINTS[point])
-    uid = server.begin(TransactionUID="2.25.1")
-    server.wait_until_dead()
-    server.start()
-    transaction = server.wait_for(uid)
-    assert (transaction["State"], transaction["Studies"]) == ("Success", STUDIES)
-    assert server.get("/inventories") == [transaction["SOPInstanceUID"]]
-    summary = server.get(f"/inventories/{transaction['SOPInstanceUID']}")
-    uids = object_uids(server.studies(summary))
-    assert len(uids) == len(set(uids)) == STUDIES and len(summary["InstanceUIDs"]) == 6
-    # Nothing but this inventory was left behind, anywhere.
-    kept = server.get("/statistics")["CountInstances"] - before["CountInstances"]
-    files = list(server.state_directory.rglob("*.dcm")) + list(server.state_directory.rglob("*.part"))
-    assert (kept, len(files)) == ((6, 0) if store == "Orthanc" else (0, 6))
-    server.delete(f"/inventories/{summary['SOPInstanceUID']}")
-    assert server.get("/statistics") == before
+# Each Orthanc with one of the stores; with the other one in the long mode.
+each_store = pytest.mark.parametrize(
+    ("installation", "store"),
+    [
+        pytest.param(installation, store, marks=[pytest.mark.long] if is_long else [], id=f"{installation.name}-{store}")
+        for installation, *stores in zip(INSTALLATIONS, ("Directory", "Orthanc"), ("Orthanc", "Directory"))
+        for is_long, store in enumerate(stores)
+    ],
+    indirect=["installation"],
+)
+
+
+@pytest.fixture
+def make_doomed(store: str, make_server: Callable[..., Server]) -> Callable[..., Doomed]:
+    def make(text: str = AT_STEPS, studies: int = STUDIES, **inventory: Any) -> Doomed:
+        server = make_server(inventory={"MaxRecordsPerInstance": LEAF, "StoreIn": store, **inventory}).start()
+        server.store(*archive.files(studies))
+        return Doomed(server, text)
+
+    return make
+
+
+@each_store
+def test_a_run_that_is_killed_at_any_of_its_steps_goes_on_by_itself(make_doomed: Callable[..., Doomed]) -> None:
+    doomed = make_doomed()
+    server = doomed.server
+    numbers = itertools.count(1)
+    passed = []
+
+    def run(uid: str) -> None:
+        server.begin(TransactionUID=uid)
+        doomed.wait_for_end(uid)
+
+    for step, uid in doomed.at_each_step(lambda: f"2.25.{next(numbers)}", run):
+        passed.append(step)
+        if step == "before the commit of add":
+            # Nobody was told that it was accepted.
+            server.error("GET", f"/inventories/transactions/{uid}", 404)
+        else:
+            server.delete(f"/inventories/{doomed.check_whole(uid, STUDIES, _LEAVES)}")
+        doomed.check_nothing_kept()
+    writes = [step.rsplit(" ", 1)[-1] for step in passed if step.startswith("after the commit")]
+    assert writes == ["add", "save", "begin", "checkpoint", "checkpoint", "finish"]
+    assert passed.count("before a study is read") == STUDIES
+    stored = passed.count("after an instance is stored") + passed.count("after a file has its name")
+    assert stored == _LEAVES + 1
 
 
 @pytest.mark.newest
@@ -61,7 +89,7 @@ def note(self, study, *arguments):
 at(IndexSource, 'read', always, note)
 """
     server = make_server(inventory={"MaxRecordsPerInstance": 6}).start()
-    server.store(*archive.files(STUDIES))
+    server.store(*archive.files(9))
     server.stop()
     server.start_with(text + "at(IndexSource, 'read', [8], die)")
     uid = server.begin()
@@ -70,34 +98,135 @@ at(IndexSource, 'read', always, note)
     assert server.wait_for(uid)["State"] == "Success"
     # The eighth died before it was noted; the seventh was in no leaf yet.
     read = (server.folder / "read").read_text().split()
-    assert len(set(read)) == STUDIES and len(read) == STUDIES + 1
+    assert len(set(read)) == 9 and len(read) == 10
 
 
-def test_a_deletion_that_was_cut_short_is_finished_at_the_next_start(make_server: Callable[..., Server]) -> None:
-    server = make_server(inventory={"MaxRecordsPerInstance": 3}).start()
-    server.store(*archive.files(3))
-    before = server.get("/statistics")
-    summary = server.make()
-    server.stop()
-    server.start_with("at(Host, 'delete', [2], die)")
-    with pytest.raises(Exception, match="Connection aborted|RemoteDisconnected|reset"):
-        server.delete(f"/inventories/{summary['SOPInstanceUID']}")
-    server.wait_until_dead()
-    server.start()
-    assert server.get("/inventories") == [] and server.get("/statistics") == before
+@each_store
+def test_a_deletion_that_is_killed_at_any_of_its_steps_is_whole(make_doomed: Callable[..., Doomed]) -> None:
+    doomed = make_doomed()
+    server = doomed.server
+    passed = []
+
+    def prepare() -> str:
+        roots = server.get("/inventories")
+        return roots[0] if roots else server.make()["SOPInstanceUID"]
+
+    for step, root in doomed.at_each_step(prepare, lambda root: server.delete(f"/inventories/{root}")):
+        passed.append(step)
+        if step == "before the commit of forget_inventories":
+            doomed.check_whole(server.get("/inventories/transactions")[-1], STUDIES, _LEAVES)
+        else:
+            doomed.check_nothing_kept()
+    doomed.check_nothing_kept()
+    deleted = passed.count("after an instance is deleted") + passed.count("after a file is deleted")
+    assert deleted == _LEAVES + 1 and passed[-1] == "after the commit of forget_instances"
 
 
-@pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")
-def test_a_cancellation_that_was_cut_short_is_finished_at_the_next_start(make_server: Callable[..., Server]) -> None:
-    server = make_server(inventory={"MaxRecordsPerInstance": 6, "ThrottleDelay": 40})
-    server.start_with("at(Producer, 'discard', [1], die)")
+@each_store
+@pytest.mark.parametrize("retain", [False, True])
+def test_a_cancellation_that_is_killed_at_any_of_its_steps_is_finished(
+    make_doomed: Callable[..., Doomed], retain: bool
+) -> None:
+    doomed = make_doomed(text=_RESTING + AT_STEPS)
+    server = doomed.server
+    passed = []
+
+    def prepare() -> str:
+        uid = server.begin()
+        server.wait_until(uid, Studies=STUDIES)
+        return uid
+
+    def cancel(uid: str) -> None:
+        server.post(f"/inventories/transactions/{uid}/cancel", {"RetainInstances": retain})
+
+    for step, uid in doomed.at_each_step(prepare, cancel):
+        passed.append(step)
+        if step == "before the commit of save":
+            # Nobody was told that it was cancelled.
+            assert server.transaction(uid)["TransactionStatus"] == "PROCESSING"
+            cancel(uid)
+        transaction = server.wait_for(uid)
+        assert transaction["TransactionStatus"] == "CANCELED"
+        if retain:
+            (root,) = server.get("/inventories")
+            summary = server.get(f"/inventories/{root}")
+            assert transaction["SOPInstanceUID"] == root and summary["InventoryCompletionStatus"] == "PARTIAL"
+            assert (summary["Studies"], summary["Missing"]) == (2, [])
+            doomed.check_kept(instances=2, inventories=1)
+            server.delete(f"/inventories/{root}")
+        doomed.check_nothing_kept()
+    assert passed[:2] == ["before the commit of save", "after the commit of save"]
+    assert passed[-1] == "after the commit of " + ("finish" if retain else "forget_instances")
+
+
+def test_an_import_that_is_killed_at_any_of_its_steps_is_whole_or_nothing(make_server: Callable[..., Server]) -> None:
+    server = make_server().start()
     server.store(*archive.files(STUDIES))
-    before = server.get("/statistics")
-    uid = server.begin()
-    server.wait_until(uid, Studies=5)
-    with pytest.raises(Exception, match="Connection aborted|RemoteDisconnected|reset"):
-        server.post(f"/inventories/transactions/{uid}/cancel")
-    server.wait_until_dead()
-    server.start()
-    assert server.wait_for(uid)["TransactionStatus"] == "CANCELED"
-    assert server.get("/inventories") == [] and server.get("/statistics") == before
+    summary = server.make()
+    file = server.request("GET", f"/inventories/{summary['SOPInstanceUID']}/file").content
+    server.delete(f"/inventories/{summary['SOPInstanceUID']}")
+    doomed = Doomed(server, AT_STEPS)
+    passed = []
+
+    def take(nothing: None) -> None:
+        assert server.request("POST", "/inventories/import", data=file).status_code == 200
+
+    for step, _ in doomed.at_each_step(lambda: None, take):
+        passed.append(step)
+        if step == "after the commit of add_inventory":
+            doomed.check_kept(instances=1, inventories=1)
+            server.delete(f"/inventories/{summary['SOPInstanceUID']}")
+        doomed.check_nothing_kept()
+    doomed.check_kept(instances=1, inventories=1)
+    assert [step.rsplit(" ", 1)[-1] for step in passed[1::2]] == ["reserve", "name", "add_inventory"]
+
+
+@each_store
+def test_an_inventory_of_nothing_that_is_killed_leaves_nothing(make_doomed: Callable[..., Doomed]) -> None:
+    doomed = make_doomed(studies=0)
+    server = doomed.server
+    numbers = itertools.count(1)
+
+    def run(uid: str) -> None:
+        server.begin(TransactionUID=uid)
+        doomed.wait_for_end(uid)
+
+    for step, uid in doomed.at_each_step(lambda: f"2.25.{next(numbers)}", run):
+        if step != "before the commit of add":
+            server.delete(f"/inventories/{doomed.check_whole(uid, studies=0, leaves=0)}")
+        doomed.check_nothing_kept()
+
+
+@each_store
+@pytest.mark.parametrize("moments", [6, pytest.param(50, marks=pytest.mark.long)])
+def test_a_run_that_is_killed_at_random_goes_on_by_itself(make_doomed: Callable[..., Doomed], moments: int) -> None:
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    doomed = make_doomed(AT_CALLS, studies=9, ThrottleDelay=5)
+    server = doomed.server
+    start = time.monotonic()
+    doomed.arm(0)
+    doomed.wait_for_end(server.begin())
+    doomed.disarm()
+    duration, calls = time.monotonic() - start, len(doomed.steps())
+    server.delete(f"/inventories/{server.get('/inventories')[0]}")
+    for number in range(moments):
+        uid = f"2.25.{number + 1}"
+        by_call = number % 2 == 0
+        if by_call:
+            doomed.arm(chance.randint(1, calls))
+        with suppress(requests.ConnectionError):
+            server.begin(TransactionUID=uid)
+        # One that is killed may be killed again while it goes on.
+        for _ in range(chance.choice((1, 1, 2))):
+            if by_call:
+                doomed.wait_until_dead_or_over(uid)
+            else:
+                time.sleep(chance.uniform(0, duration))
+            by_call = False
+            doomed.restart()
+            if uid not in server.get("/inventories/transactions"):  # nobody was told that it was accepted
+                server.begin(TransactionUID=uid)
+        server.delete(f"/inventories/{doomed.check_whole(uid, studies=9, leaves=5)}")
+        doomed.check_nothing_kept()

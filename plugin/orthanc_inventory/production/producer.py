@@ -122,13 +122,14 @@ class Producer:
     def _begin(self) -> None:
         transaction = self._transaction
         self._source.begin()
-        # A run that was interrupted while its snapshot was taken has none.
+        # A run that was interrupted while its snapshot was taken has none, nor has one of no studies.
         if not transaction.started or not self._journal.has_snapshot(transaction):
             now = datetime.datetime.now(datetime.timezone.utc).astimezone(zone(self._settings.timezone))
             transaction.started = now.strftime("%Y%m%d%H%M%S.%f")
             transaction.timezone = now.strftime("%z")[:5]
             self._scope = transaction.parsed_scope()
-            transaction.study_uid, transaction.series_uid = new_uid(), new_uid()
+            if not transaction.study_uid:  # else under them is found what a crash left in the store
+                transaction.study_uid, transaction.series_uid = new_uid(), new_uid()
             # Content Date and Time come first: all that was there by then is in the snapshot (PS3.3 C.38.1.1.1).
             if self._changes is not None:
                 self._changes.settle(_PATIENCE if self._increment else 0)
