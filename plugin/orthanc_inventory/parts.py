@@ -61,17 +61,21 @@ def make_source(
     query = IndexQuery(host, system, files=detail == "Files")
     access = _study_access(configuration, system)
     originals = _originals(host, system)
-    return IndexSource(host, strategy, query, PSEUDO_PATIENT, access, originals, Rejections(host), details, snapshots)
+    return IndexSource(
+        host, strategy, query, PSEUDO_PATIENT, access, objects, originals, Rejections(host), details, snapshots
+    )
 
 
-def make_repository(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], alone: bool) -> Repository:
+def make_repository(
+    host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], alone: bool, snapshots: Snapshots | None
+) -> Repository:
     """``alone`` is whether no other Orthanc works on the index."""
     base_uri = configuration["FileAccess"]["BaseUri"]
     query = IndexQuery(host, system, files=False)
     access = _study_access(configuration, system)
     records = Records(_objects(host, configuration), _originals(host, system), query, access, base_uri)
     resources = FindResources(host) if _has_extended_find(system) else BulkResources(host)
-    return Repository(host, resources, StudyOrder(host, alone), query, records, PSEUDO_PATIENT)
+    return Repository(host, resources, StudyOrder(host, alone), query, records, PSEUDO_PATIENT, snapshots)
 
 
 def make_snapshots(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Snapshots | None:
@@ -83,7 +87,7 @@ def make_snapshots(host: Host, configuration: Mapping[str, Any], system: Mapping
     tags = {level: recorded_tags(level, system.get("MainDicomTags")) for level in LEVELS}
     tables = Tables(tags, labels=bool(system.get("HasLabels")))
     backend = system.get("DatabaseBackendPlugin") or ""
-    return Snapshots(host, section, backend, tables, _objects(host, configuration))
+    return Snapshots(host, section, backend, tables)
 
 
 def _objects(host: Host, configuration: Mapping[str, Any]) -> Objects:

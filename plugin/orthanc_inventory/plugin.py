@@ -64,6 +64,7 @@ from .services.rest.studies import StudyRoutes
 from .services.rest.transactions import TransactionRoutes, public
 from .services.rest.verification import VerificationRoutes
 from .services.storage import InventoryStore
+from .sources.index import IndexSource
 from .sources.index_state import IndexState
 from .sources.stored_files import StoredFiles
 from .stores import Store
@@ -163,17 +164,21 @@ class Plugin:
         archives_of_others = OtherArchives(host, dimse, system)
         stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
         store = stores[configuration["StoreIn"]]
-        sources = {detail: make_source(host, configuration, system, detail) for detail in DETAILS}
-        # Those of runs may hold a snapshot of the index from their begin to their end.
         snapshots = make_snapshots(host, configuration, system)
-        of_runs = {detail: make_source(host, configuration, system, detail, snapshots) for detail in DETAILS}
-        source = of_runs[configuration["Detail"]]
+
+        def open_source(detail: str) -> IndexSource:
+            """For one reader at a time, as it may hold a snapshot of the index from its begin to its end."""
+            return make_source(host, configuration, system, detail, snapshots)
+
+        sources = {detail: open_source(detail) for detail in DETAILS}
+        source = sources[configuration["Detail"]]
         settings = make_settings(configuration, system)
         catalogue = Catalogue(journal, stores)
         findings = Findings(journal)
         files = StoredFiles(host, system)
         archives = {
-            check: make_source(host, {**configuration, "Checksums": check == "MD5"}, system, "Index") for check in CHECKS
+            check: make_source(host, {**configuration, "Checksums": check == "MD5"}, system, "Index", snapshots)
+            for check in CHECKS
         }
 
         def measure() -> None:
@@ -188,7 +193,7 @@ class Plugin:
                 )
             if transaction.source:
                 return make_harvest(transaction, interrupted)
-            source = of_runs[transaction.detail]
+            source = sources[transaction.detail]
             base = catalogue.inventory(transaction.base) if transaction.base else None
             increment = Increment(base, catalogue, journal, changes, source, host.log) if base else None
             return Producer(
@@ -226,7 +231,7 @@ class Plugin:
         self._runs, self._retention, self._schedules, self._notifications = runs, retention, schedules, notifications
         catalogue.finish_deletions()
         read_scope = scope_reader(sources, configuration["Timezone"])
-        self._previews = previews = PreviewRoutes(sources, read_scope, configuration["Detail"])
+        self._previews = previews = PreviewRoutes(open_source, read_scope, configuration["Detail"])
         self._comparisons = comparisons = ComparisonRoutes(
             catalogue, self._state_directory.posted, configuration["MaximumImportSize"]
         )
@@ -272,8 +277,8 @@ class Plugin:
                 InventoryGet(catalogue),
                 InventoryCreation(runs, events, event_reports, dimse.peers, source, configuration),
                 RepositoryFind(
-                    make_repository(host, configuration, system, alone), configuration["Dimse"]["MaximumRecords"],
-                    configuration["Timezone"],
+                    make_repository(host, configuration, system, alone, snapshots),
+                    configuration["Dimse"]["MaximumRecords"], configuration["Timezone"],
                 ),
             ]
         )

@@ -21,7 +21,7 @@ from .test_rejections import note
 BY_SQL = pytest.mark.indexes("PostgreSQL-by-SQL")
 # A study at a time, and one ahead of it.
 _SMALL_CHUNKS = """
-from orthanc_inventory.sources import snapshot
+from orthanc_inventory.sources import session, snapshot
 snapshot._FIRST_STUDIES = snapshot._MOST_STUDIES = 1
 """
 
@@ -177,9 +177,9 @@ at(StudyEncoder, 'encode', [2], rest)
 
 
 @BY_SQL
-@pytest.mark.parametrize("constant", ["_OLD = -1", "_MOST_INSTANCES = 2"], ids=["old snapshots", "large studies"])
+@pytest.mark.parametrize("constant", ["session._OLD = -1", "snapshot._MOST_INSTANCES = 2"], ids=["old snapshots", "large studies"])
 def test_a_run_is_whole_however_its_questions_are_cut(make_server: Callable[..., Server], constant: str) -> None:
-    server = make_server().start_with(f"{_SMALL_CHUNKS}\nsnapshot.{constant}")
+    server = make_server().start_with(f"{_SMALL_CHUNKS}\n{constant}")
     server.store(*archive.files(4, 1, 2, 3))
     summary = server.make()
     assert summary["InventoryCompletionStatus"] == "COMPLETE" and len(set(object_uids(server.studies(summary)))) == 24

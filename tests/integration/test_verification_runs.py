@@ -83,6 +83,7 @@ def test_it_goes_from_pending_to_success_in_the_same_queue(make_server: Make) ->
     assert shown["orthanc_inventory_run_studies"] == 10  # of the inventory that was made last: two came, four went
 
 
+@pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")
 def test_pause_resume_and_restart(make_server: Make) -> None:
     server, root = damaged_server(make_server, throttle=60)
     verifying = begin(server, root)
@@ -161,6 +162,7 @@ def test_a_killed_verification_goes_on_by_itself(make_server: Make, point: str) 
         assert connection.execute("SELECT COUNT(*) FROM unmatched").fetchone() == (0,)
 
 
+@pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")
 def test_what_is_being_replaced_is_looked_up_once_more(make_server: Make) -> None:
     server = make_server(inventory={"StoreIn": "Directory"}).start()
     server.store(*archive.files(2, 1, 1, 2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -35,9 +35,11 @@ def objects() -> list[bytes]:
 
 
 @pytest.fixture(scope="module", params=INSTALLATIONS, ids=_name)
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, int]]:
+def shared(
+    request: pytest.FixtureRequest, server_with: Callable[..., Server], index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, int]]:
     def make(**arguments: Any) -> Server:
-        return Server(request.param, tmp_path_factory.mktemp("shared"), **arguments)
+        return server_with(index, request.param, tmp_path_factory.mktemp("shared"), **arguments)
 
     server, port = start(make, inventory={"FileAccess": {"BaseUri": BASE}, "Timezone": "+0000"})
     server.store(*objects())

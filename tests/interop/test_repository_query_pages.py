@@ -22,11 +22,13 @@ MakeServer = Callable[..., Server]
 
 
 @pytest.fixture(scope="module", params=INSTALLATIONS, ids=_name)
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, int]]:
+def shared(
+    request: pytest.FixtureRequest, server_with: Callable[..., Server], index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, int]]:
     """Nine studies, 13 series, 19 instances."""
 
     def make(**arguments: Any) -> Server:
-        return Server(request.param, tmp_path_factory.mktemp("shared"), **arguments)
+        return server_with(index, request.param, tmp_path_factory.mktemp("shared"), **arguments)
 
     server, port = start(make)
     server.store(*archive.files(2, 2, 2, 2), *(archive.file(patient, 9, 1) for patient in range(3)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Event
 
 from ..dicom.scope import Scope
@@ -9,7 +10,7 @@ from ..sources import Source, StudyDeleted, StudyUnreadable
 from ..sources.group import Group
 
 # Studies that are known ahead, so that several can be read at once.
-_FOLLOWING = 100
+_FOLLOWING = 1000
 
 
 class Stopped(Exception):
@@ -22,7 +23,15 @@ def count_studies(source: Source, scope: Scope, stopping: Event) -> int:
     Raises:
         Stopped, HostError
     """
-    studies = 0
+    try:
+        source.begin()
+        return sum(_in_scope(source, scope, stopping))
+    finally:
+        source.end()
+
+
+def _in_scope(source: Source, scope: Scope, stopping: Event) -> Iterator[bool]:
+    """Of each study that may be, whether it is."""
     snapshot = list(source.studies(scope))
     group: Group | None = None
     for place, study in enumerate(snapshot):
@@ -31,7 +40,6 @@ def count_studies(source: Source, scope: Scope, stopping: Event) -> int:
         if group is None or study not in group.studies:
             group = source.group(snapshot[place : place + _FOLLOWING], "STUDY", scope)
         try:
-            studies += source.read(study, "STUDY", scope, lambda record: None, group) is not None
+            yield source.read(study, "STUDY", scope, lambda record: None, group) is not None
         except (StudyDeleted, StudyUnreadable):
             continue
-    return studies

@@ -86,6 +86,8 @@ class Verification:
         except (InvalidInventory, MissingInstance) as error:
             raise CannotGoOn(f"the inventory cannot be read: {error}") from None
         finally:
+            for archive in filter(None, (self._archive, self._scoped)):
+                archive.end()
             # What is not in the journal is looked at again.
             self._transaction.progress = replace(self._checkpoint_progress)
         self._end(State.SUCCESS, self._summary())
@@ -164,6 +166,7 @@ class Verification:
     def _checkpoint(self, examination: Examination) -> None:
         if self._doubtful:
             self._pace.wait(_PATIENCE)
+            self._archive.catch_up()
         for study in self._doubtful:
             self._take(examination.study(study, again=True))
         progress = self._transaction.progress

@@ -48,7 +48,7 @@ class Source(Protocol):
         """Looks for all that a run must know before its first record."""
 
     def end(self) -> None:
-        """Lets go of what ``begin`` took hold of."""
+        """Lets go of what ``begin`` took hold of, and needs no ``begin``."""
 
     def check(self, scope: Scope) -> None:
         """Raises InvalidScope when the scope has a key that this repository cannot answer."""
@@ -83,6 +83,9 @@ class Source(Protocol):
 
 class Archive(Source, Protocol):
     """The archive behind the plugin, which tells what has changed in it since an inventory was made."""
+
+    def catch_up(self) -> None:
+        """What is read from now on is not of earlier."""
 
     def all_studies(self) -> Collection[str]:
         """The identifiers of all studies, as a snapshot of this moment."""

@@ -19,6 +19,7 @@ from . import Encoded, Moved, StudyDeleted, StudyUnreadable
 from .data_sets import DataSets, add_other_patient_ids, completed
 from .details import Details
 from .group import Group, Opened, Strategy, children, is_restless, open_alone, read_group
+from .objects import Objects
 from .originals import Originals, date_time
 from .postgresql import Unusable
 from .query import IndexQuery
@@ -40,6 +41,7 @@ class IndexSource:
     Args:
         pseudo_patient: the PatientID under which inventories themselves are kept; they are never records.
         access: Retrieve AE Title and Retrieve URL, the same for each study.
+        objects: makes the records of instances.
         originals: finds what modified resources were before.
         rejections: what rejection notes withdraw.
         details: reads headers of objects too; None: the index is enough.
@@ -55,6 +57,7 @@ class IndexSource:
         query: IndexQuery,
         pseudo_patient: str,
         access: Attributes,
+        objects: Objects,
         originals: Originals,
         rejections: Rejections,
         details: Details | None = None,
@@ -65,6 +68,7 @@ class IndexSource:
         self._query = query
         self._pseudo_patient = pseudo_patient
         self._access = access
+        self._objects = objects
         self._originals = originals
         self._rejections = rejections
         self.withdrawn: Mapping[str, str] = {}
@@ -81,7 +85,7 @@ class IndexSource:
         return "; ".join([*parts, f"headers by {self._details.name}"] if self._details else parts)
 
     def begin(self) -> None:
-        self._snapshot = self._snapshots.open() if self._snapshots is not None else None
+        self._snapshot = self._snapshots.open(self._objects) if self._snapshots is not None else None
         self._rejections.read(self._key_objects())
         self.withdrawn = self._rejections.withdrawn
 
@@ -89,6 +93,13 @@ class IndexSource:
         if self._snapshot is not None:
             self._snapshot.close()
             self._snapshot = None
+
+    def catch_up(self) -> None:
+        if self._snapshot is not None:
+            try:
+                self._snapshot.catch_up()
+            except Unusable as error:
+                self._lose_snapshot(error)
 
     def _key_objects(self) -> list[str] | None:
         if self._snapshot is not None:
@@ -115,18 +126,23 @@ class IndexSource:
 
     def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
         studies = self.all_studies()
-        group = self._snapshot.group(studies, Wanted()) if self._snapshot is not None else None
+        group = self._children_of(studies)
         for study in studies:
             try:
-                opened = self._take(group, study)
-                if opened is not None:
-                    yield study, opened.head["LastUpdate"], _identifiers(opened.series)
-                else:
-                    yield study, *self.children(study)
+                yield study, *self._children(study, group)
             except StudyDeleted:
                 continue
 
     def children(self, study: str) -> tuple[str, list[str]]:
+        return self._children(study, self._children_of([study]))
+
+    def _children_of(self, studies: Sequence[str]) -> Group | None:
+        return self._snapshot.group(studies, Wanted()) if self._snapshot is not None else None
+
+    def _children(self, study: str, group: Group | None) -> tuple[str, list[str]]:
+        opened = self._take(group, study)
+        if opened is not None:
+            return opened.head["LastUpdate"], _identifiers(opened.series)
         try:
             head = study_head(self._host, study)
             return head["LastUpdate"], _identifiers(self._strategy.series([head])[study])
@@ -177,6 +193,8 @@ class IndexSource:
         encode: Callable[[StudyRecord], Encoded],
         group: Group | None = None,
     ) -> tuple[Encoded, list[Skipped]] | None:
+        if group is None and self._snapshot is not None:
+            group = self.group([study], level, scope)
         for attempt in range(ATTEMPTS):
             try:
                 opened = self._take(group, study) if not attempt else None

@@ -6,7 +6,7 @@ It only reads. What stands in messages is of our own words: those of the client 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,17 +16,22 @@ if TYPE_CHECKING:
 _VERSION, _REVISIONS = "6", ("1",)
 _VERSION_PROPERTY, _REVISION_PROPERTY = 1, 4
 # Plans that are right however many rows there are, whether their numbers are known or not: from each row to its children by
-# an index. Nobody is waited for long, and nothing is ever written.
+# an index. Nobody is waited for long, nothing is ever written, and no transaction is left open for longer than it may be.
 _SETTINGS = {
     "default_transaction_read_only": "on",
     "default_transaction_isolation": r"repeatable\ read",
     "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "15min",
     "jit": "off",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
 _CONNECT_TIMEOUT = 10
+# A server that is gone without a word is noticed within a minute (seconds).
+_KEEPALIVE = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 4}
+# A study may be deleted just when Orthanc is asked for it.
+_ATTEMPTS = 3
 # What the client library says of a failure, and what we say.
 _REASONS = (
     ("password authentication failed|no password supplied", "user name or password is not accepted"),
@@ -46,12 +51,12 @@ class Unusable(Exception):
     """PostgreSQL cannot be read; one line that says why, without secrets."""
 
 
-def connect(section: Mapping[str, Any], study: str | None) -> Connection[Any]:
+def connect(section: Mapping[str, Any], has_study: Callable[[str | None], bool]) -> Connection[Any]:
     """A connection to the tables of this very Orthanc.
 
     Args:
         section: has Orthanc's keys of its section PostgreSQL.
-        study: the ID of one that Orthanc has, if it has any.
+        has_study: whether Orthanc has the study of this ID; of None, whether it has no study at all.
 
     Raises:
         Unusable
@@ -72,11 +77,11 @@ def connect(section: Mapping[str, Any], study: str | None) -> Connection[Any]:
     except psycopg.Error as error:
         raise Unusable(reason(error)) from None
     try:
-        _check(connection, study)
+        _check(connection, has_study)
     except psycopg.Error as error:
         connection.close()
         raise Unusable(reason(error)) from None
-    except Unusable:
+    except BaseException:
         connection.close()
         raise
     return connection
@@ -85,8 +90,9 @@ def connect(section: Mapping[str, Any], study: str | None) -> Connection[Any]:
 def _parameters(section: Mapping[str, Any]) -> dict[str, Any]:
     """With Orthanc's defaults; a URI says it all."""
     if section.get("ConnectionUri"):
-        return {}
+        return dict(_KEEPALIVE)
     return {
+        **_KEEPALIVE,
         "host": section.get("Host", "localhost"),
         "port": section.get("Port", 5432),
         "dbname": section.get("Database", ""),
@@ -96,7 +102,7 @@ def _parameters(section: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check(connection: Connection[Any], study: str | None) -> None:
+def _check(connection: Connection[Any], has_study: Callable[[str | None], bool]) -> None:
     """Raises: Unusable, psycopg.Error."""
     if connection.execute("SELECT to_regclass('globalproperties')").fetchone() == (None,):
         raise Unusable("this database does not hold an index of Orthanc")
@@ -107,8 +113,11 @@ def _check(connection: Connection[Any], study: str | None) -> None:
         raise Unusable(f"the tables are of version {_number(version)}, revision {_number(revision)}; known is {known}")
     if connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
         raise Unusable("this server is a standby, which may lag behind")
-    if study and not connection.execute("SELECT 1 FROM resources WHERE publicid = %s", (study,)).fetchone():
-        raise Unusable("this database holds the index of another Orthanc")
+    for _ in range(_ATTEMPTS):
+        found = connection.execute("SELECT publicid FROM resources WHERE resourcetype = 1 LIMIT 1").fetchone()
+        if has_study(found[0] if found else None):
+            return
+    raise Unusable("this database holds the index of another Orthanc")
 
 
 def _number(value: str | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -17,24 +18,42 @@ from ..dicom.record_keys import NAME
 from ..dicom.repository_query import UNIQUE_KEYS, RepositoryQuery
 from ..dicom.response_identifiers import Branch
 from ..dicom.uids import INVENTORY_STORAGE
-from ..host import Host, NotFound, identifier_of
+from ..host import Host, HostError, NotFound, identifier_of
 from .resources import Content, Resources, Resource
 from .matches import REMOVAL, Matches, Records
+from .postgresql import Unusable
 from .query import IndexQuery
 from .rejections import Rejections
+from .snapshot import Snapshot
+from .snapshots import Snapshots
 from .study_order import StudyOrder, identifier_of_name, names_of
+from .table_resources import TableResources
 
 # Studies that are looked for at a time, and those of them whose records are read first; and the records of a group, about.
 _LOT, _FIRST, _AIM = 64, 1, 2000
 # So many UIDs of a key are looked for one by one; with more of them the archive is walked.
 _LOOKED_UP = 100
+# Orthanc's own code of that error.
+_DATABASE_UNAVAILABLE = 37
 
 
 class Repository:
-    """The archive. ``pseudo_patient`` is the PatientID under which inventories themselves are kept: they are never answered."""
+    """The archive.
+
+    Args:
+        pseudo_patient: the PatientID under which inventories themselves are kept: they are never answered.
+        snapshots: of the index, in one of which each query reads where they can be had.
+    """
 
     def __init__(
-        self, host: Host, resources: Resources, order: StudyOrder, query: IndexQuery, records: Records, pseudo_patient: str
+        self,
+        host: Host,
+        resources: Resources,
+        order: StudyOrder,
+        query: IndexQuery,
+        records: Records,
+        pseudo_patient: str,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._host = host
         self._resources = resources
@@ -42,6 +61,7 @@ class Repository:
         self._query = query
         self._records = records
         self._pseudo_patient = identifier_of(pseudo_patient)
+        self._snapshots = snapshots
 
     @property
     def known(self) -> Mapping[str, frozenset[str]]:
@@ -56,15 +76,40 @@ class Repository:
         Raises:
             HostError
         """
-        rejections = None
-        if query.used & REMOVAL:
-            rejections = Rejections(self._host)
-            rejections.read()
-        matches = Matches(self._resources, self._records, query, rejections)
+        snapshot = self._snapshots.open(self._records.objects) if self._snapshots is not None else None
+        if self._snapshots is None or snapshot is None:
+            rejections = self._rejections(query, None)
+            yield from self._find(query, prior, self._resources, self._lots(query, prior), rejections)
+            return
+        try:
+            rejections = self._rejections(query, snapshot)
+            tables = TableResources(snapshot, self._snapshots.tables)
+            yield from self._find(query, prior, tables, self._lots_of_tables(query, prior, tables), rejections)
+        except Unusable as why:
+            raise HostError(_DATABASE_UNAVAILABLE, f"PostgreSQL cannot be read: {why}") from None
+        finally:
+            snapshot.close()
+
+    def _rejections(self, query: RepositoryQuery, snapshot: Snapshot | None) -> Rejections | None:
+        if not query.used & REMOVAL:
+            return None
+        rejections = Rejections(self._host)
+        rejections.read(snapshot.key_objects() if snapshot is not None else None)
+        return rejections
+
+    def _find(
+        self,
+        query: RepositoryQuery,
+        prior: bytes,
+        resources: Resources,
+        lots: Iterable[list[Resource]],
+        rejections: Rejections | None,
+    ) -> Iterator[list[Branch]]:
+        matches = Matches(resources, self._records, query, rejections)
         own = self._of_pseudo_patient()
         size = _FIRST
-        for studies in self._lots(query, prior):
-            studies = [study for study in studies if study["ID"] not in own or not self._is_own(study)]
+        for studies in lots:
+            studies = [study for study in studies if study["ID"] not in own or not _is_own(study, resources)]
             while studies:
                 group, studies = studies[:size], studies[size:]
                 branches, read = matches.of(group)
@@ -84,14 +129,32 @@ class Repository:
                 self._order.tell_gone(len(identifiers) - len(found))
             yield sorted(found, key=itemgetter("ID"))
 
+    def _lots_of_tables(self, query: RepositoryQuery, prior: bytes, tables: TableResources) -> Iterator[list[Resource]]:
+        """The same."""
+        first = identifier_of_name(prior[:NAME]) if prior else ""
+        named = self._named(query)
+        identifiers = (
+            iter([study for study in map(identifier_of_name, named) if study >= first]) if named is not None
+            else tables.identifiers(first, *self._query.condition(query.scope))
+        )
+        while lot := list(islice(identifiers, _LOT)):
+            yield sorted(tables.studies(lot, None), key=itemgetter("ID"))
+
     def _selected(self, query: RepositoryQuery) -> list[bytes] | None:
         """The studies that may match, sorted; None for all."""
+        named = self._named(query)
+        if named is not None:
+            return named
+        found = self._query.selected(query.scope)
+        return None if found is None else sorted(names_of(found))
+
+    def _named(self, query: RepositoryQuery) -> list[bytes] | None:
+        """The studies with what the query names by its UID, sorted; None, if it does not."""
         for level, keyword in reversed(UNIQUE_KEYS.items()):
             for key in query.scope.keys:
                 if key.path == (keyword,) and key.kind is not Kind.EMPTY and len(key.values) <= _LOOKED_UP:
                     return sorted({name for uid in key.values for name in names_of(self._studies_with(level, uid))})
-        found = self._query.selected(query.scope)
-        return None if found is None else sorted(names_of(found))
+        return None
 
     def _studies_with(self, level: str, uid: str) -> Iterator[str]:
         """The studies with what has this UID, whoever the patient is."""
@@ -109,12 +172,13 @@ class Repository:
         except NotFound:
             return frozenset()
 
-    def _is_own(self, study: Resource) -> bool:
-        """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
-        series = self._resources.series([study], Content(children=True))
-        instances = self._resources.instances(series, Content(metadata=True))
-        classes: Iterable[str] = map(itemgetter("SopClassUid"), map(itemgetter("Metadata"), instances))
-        return all(sop_class == INVENTORY_STORAGE for sop_class in classes)
+
+def _is_own(study: Resource, resources: Resources) -> bool:
+    """Whether a study of the pseudo patient holds inventories only: a real patient may have chosen the same ID."""
+    series = resources.series([study], Content(children=True))
+    instances = resources.instances(series, Content(metadata=True))
+    classes: Iterable[str] = map(itemgetter("SopClassUid"), map(itemgetter("Metadata"), instances))
+    return all(sop_class == INVENTORY_STORAGE for sop_class in classes)
 
 
 def _after(branch: Branch, prior: bytes) -> Branch:

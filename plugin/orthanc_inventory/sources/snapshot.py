@@ -1,16 +1,9 @@
-"""Reads the index as it was at one moment, straight from Orthanc's tables in PostgreSQL.
-
-A snapshot is a read-only transaction in which nothing changes, whatever Orthanc does meanwhile: so nothing has to be proved
-of what is read in it. PostgreSQL cannot clean up behind it, so one that has become old is given up for a new one.
-"""
+"""Reads the index as it was at one moment, straight from Orthanc's tables in PostgreSQL: nothing has to be proved of that."""
 
 from __future__ import annotations
 
 import datetime
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..dicom.records import InstanceRecord, Skipped
@@ -18,20 +11,18 @@ from ..host import HostError
 from .group import Group, Opened, Read, Resource
 from .objects import Objects
 from .originals import note_of
-from .postgresql import Unusable, reason
+from .postgresql import Unusable
+from .session import Rows, Session
 from .tables import KEY_OBJECTS, SERIES, Tables
 
 if TYPE_CHECKING:
-    from psycopg import Connection, Cursor
+    from psycopg import Connection
 
-# Seconds after which a snapshot is old.
-_OLD = 900.0
 # So many instances are read at once, about, and at most; so many studies at first, and at most.
-_INSTANCES, _MOST_INSTANCES = 2000, 8000
+_INSTANCES, _MOST_INSTANCES = 4000, 8000
 _FIRST_STUDIES, _MOST_STUDIES = 16, 500
+_STUDIES = "SELECT publicid FROM resources AS study WHERE resourcetype = 1"
 _NO_FILE = "the index names no DICOM file of it"
-
-Rows = list[tuple[Any, ...]]
 
 
 class Wanted(NamedTuple):
@@ -45,19 +36,11 @@ class Wanted(NamedTuple):
     may_match: Callable[[Opened], bool] = lambda opened: True
 
 
-@dataclass
-class _Chunk:
-    """Some studies, by their IDs; those that are gone are not in ``opened``.
-
-    ``answer`` are the rows of their instances as long as they are on their way, ``rows`` when they are here, by the number of
-    their series.
-    """
+class _Chunk(NamedTuple):
+    """Some studies, by their IDs; those that are gone are not in ``opened``."""
 
     studies: Sequence[str]
-    wanted: Wanted
     opened: Mapping[str, Opened]
-    rows: dict[int, Rows]
-    answer: Cursor[Any] | None
 
 
 class Snapshot:
@@ -71,95 +54,72 @@ class Snapshot:
     """
 
     def __init__(self, connect: Callable[[], Connection[Any]], tables: Tables, objects: Objects) -> None:
-        self._new_connection = connect
+        self._session = Session(connect)
         self._tables = tables
         self._objects = objects
-        self._moment: datetime.datetime | None = None
-        self._begin = 0.0
-        self._pending: _Chunk | None = None
-        self._connect()
-
-    def _connect(self) -> None:
-        self._connection = self._new_connection()
-        # A question is sent without waiting for the answer to the one before.
-        self._connection.pipeline().__enter__()
 
     def close(self) -> None:
-        with suppress(Exception):  # there may be nothing to be broken off
-            self._connection.cancel()
-        self._connection.close()
+        self._session.close()
+
+    def give_up_if_old(self) -> None:
+        """To be called now and then: a run may rest between studies."""
+        if self._session.is_old:
+            self._session.begin_to(self._session.give_up_if_old)
+
+    def catch_up(self) -> None:
+        """What is asked next is of another moment."""
+        self._session.do(self._session.give_up)
+
+    def ask(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
+        return self._session.do(self._session.ask, query, parameters)
 
     def key_objects(self) -> list[str]:
-        """IDs of the series of modality KO; before the first question, or as of the moment of it."""
-        return [row[0] for row in self._fetched(self._send(KEY_OBJECTS))]
+        """IDs of the series of modality KO, as of a moment of its own: a run has still to say when it begins."""
+        series = [row[0] for row in self.ask(KEY_OBJECTS)]
+        self.catch_up()
+        return series
 
     def studies(self, condition: str, parameters: Sequence[Any]) -> list[str]:
         """IDs of the studies for which it is true, in the order in which they are read fastest: as they came."""
-        query = f"SELECT publicid FROM resources AS study WHERE resourcetype = 1{condition} ORDER BY internalid"
-        return [row[0] for row in self._ask(query, parameters)]
+        return [row[0] for row in self.ask(f"{_STUDIES}{condition} ORDER BY internalid", parameters)]
+
+    def studies_from(self, first: str, condition: str, parameters: Sequence[Any], limit: int) -> list[str]:
+        """So many of them at most, in the order of their IDs, from one on."""
+        query = f"{_STUDIES} AND publicid >= %s{condition} ORDER BY publicid LIMIT %s"
+        return [row[0] for row in self.ask(query, (first, *parameters, limit))]
 
     def group(self, studies: Sequence[str], wanted: Wanted) -> Group:
         return _Ahead(self, studies, self._read(studies, wanted))
 
     def _read(self, studies: Sequence[str], wanted: Wanted) -> Iterator[_Chunk]:
-        """All of the studies, some at a time: while these are worked on, PostgreSQL looks for the instances of the next."""
+        """All of the studies, some at a time: while these are worked on, the next are read."""
         place, count = 0, _FIRST_STUDIES
-        following = self._ask_for(studies[:count], wanted)
+        following = self._session.begin_to(self._chunk, studies[:count], wanted)
         while place < len(studies):
-            chunk = self._answered(following)
+            chunk = following.result()
             place += len(chunk.studies)
             instances = sum(len(entry["Instances"]) for opened in chunk.opened.values() for entry in opened.series)
             count = min(_MOST_STUDIES, max(1, _INSTANCES * len(chunk.studies) // max(instances, 1)))
             if place < len(studies):
-                following = self._ask_for(studies[place : place + count], wanted)
+                following = self._session.begin_to(self._chunk, studies[place : place + count], wanted)
             yield chunk
 
-    def give_up_if_old(self) -> None:
-        """To be called now and then while nothing is asked: a run may rest between studies."""
-        if self._moment is not None and time.monotonic() - self._begin > _OLD:
-            if self._pending is not None:
-                self._answered(self._pending)
-            self._moment = None
-            with suppress(Exception):  # a broken connection is found by the next question
-                self._connection.execute("ROLLBACK")
-
-    def _ask_for(self, studies: Sequence[str], wanted: Wanted) -> _Chunk:
-        self.give_up_if_old()
+    def _chunk(self, studies: Sequence[str], wanted: Wanted) -> _Chunk:
+        """Of one moment; of another one, where the connection broke, as the server may end a transaction that was idle."""
+        self._session.give_up_if_old()
         try:
-            self._pending = self._ask_now(studies, wanted)
-        except Unusable:  # the server may have ended a transaction that was idle
-            self._pending = self._ask_anew(studies, wanted)
-        return self._pending
+            return self._chunk_now(studies, wanted)
+        except Unusable:
+            self._session.connect_again()
+            return self._chunk_now(studies, wanted)
 
-    def _ask_anew(self, studies: Sequence[str], wanted: Wanted) -> _Chunk:
-        self._connection.close()
-        self._moment = None
-        self._connect()
-        return self._ask_now(studies, wanted)
-
-    def _answered(self, chunk: _Chunk) -> _Chunk:
-        """With its rows; another one, of another moment, where the connection broke meanwhile."""
-        import psycopg
-
-        self._pending = None
-        if chunk.answer is None:
-            return chunk
-        try:
-            answer = chunk.answer.fetchall()
-        except psycopg.Error:
-            chunk = self._ask_anew(chunk.studies, chunk.wanted)
-            answer = self._fetched(chunk.answer) if chunk.answer is not None else []
-        chunk.answer = None
-        for row in answer:
-            chunk.rows[row[0]].append(row)
-        return chunk
-
-    def _ask_now(self, studies: Sequence[str], wanted: Wanted) -> _Chunk:
-        heads = {row[0]: self._tables.head(row) for row in self._ask(self._tables.heads, (list(studies),))}
-        assert self._moment is not None
-        moment = self._moment
+    def _chunk_now(self, studies: Sequence[str], wanted: Wanted) -> _Chunk:
+        ask = self._session.ask
+        heads = {row[0]: self._tables.head(row) for row in ask(self._tables.heads, (list(studies),))}
+        moment = self._session.moment
+        assert moment is not None
         series: dict[int, list[Resource]] = {number: [] for number, head in heads.items() if wanted.may_match_head(head)}
-        for row in self._ask(SERIES, (list(series),)) if series else ():
+        for row in ask(SERIES, (list(series),)) if series else ():
             series[row[0]].append(self._tables.series(row))
         opened: dict[str, Opened] = {}
         rows: dict[int, Rows] = {}
@@ -171,42 +131,21 @@ class Snapshot:
             if entry.in_scope and wanted.may_match(entry):
                 in_scope += listed
             opened[head["ID"]] = entry._replace(instances=_Instances(self, entry, rows))
-        answer = None
         if wanted.with_instances and 0 < sum(len(entry["Instances"]) for entry in in_scope) <= _MOST_INSTANCES:
             rows.update((entry["Internal"], []) for entry in in_scope)
-            answer = self._send(self._tables.instances, (list(rows),))
-        return _Chunk(studies, wanted, opened, rows, answer)
+            for row in ask(self._tables.instances, (list(rows),)):
+                rows[row[0]].append(row)
+        return _Chunk(studies, opened)
 
     def rows_of(self, series: Resource, moment: datetime.datetime) -> Rows | None:
         """Those of the instances of one series; None: they can no longer be read as of that moment."""
         try:
-            return self._ask(self._tables.instances, ([series["Internal"]],)) if self._moment == moment else None
+            return self._session.do(self._rows_of, series, moment)
         except Unusable:
             return None
 
-    def _ask(self, query: str, parameters: Sequence[Any]) -> Rows:
-        if self._moment is None:
-            # Before the question with which it begins: all that was there by then is in.
-            self._moment, self._begin = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
-            self._send("BEGIN")
-        return self._fetched(self._send(query, parameters))
-
-    def _send(self, query: str, parameters: Sequence[Any] = ()) -> Cursor[Any]:
-        import psycopg
-
-        try:
-            return self._connection.execute(query, parameters, prepare=False)
-        except psycopg.Error as error:
-            raise Unusable(reason(error)) from None
-
-    @staticmethod
-    def _fetched(answer: Cursor[Any]) -> Rows:
-        import psycopg
-
-        try:
-            return answer.fetchall()
-        except psycopg.Error as error:
-            raise Unusable(reason(error)) from None
+    def _rows_of(self, series: Resource, moment: datetime.datetime) -> Rows | None:
+        return self._session.ask(self._tables.instances, ([series["Internal"]],)) if self._session.moment == moment else None
 
     def records(self, rows: Rows) -> tuple[list[InstanceRecord], list[Skipped]]:
         record, instance = self._objects.record, self._tables.instance

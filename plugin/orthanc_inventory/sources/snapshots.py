@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..host import Host
+from ..host import Host, NotFound
 from . import postgresql
 from .objects import Objects
 from .postgresql import Unusable
@@ -26,23 +26,23 @@ class Snapshots:
         backend: the plugin with which Orthanc keeps its index, as ``/system`` tells.
     """
 
-    def __init__(
-        self, host: Host, section: Mapping[str, Any], backend: str, tables: Tables, objects: Objects
-    ) -> None:
+    def __init__(self, host: Host, section: Mapping[str, Any], backend: str, tables: Tables) -> None:
         self._host = host
         self._section = section
         self._backend = backend
-        self._tables = tables
-        self._objects = objects
+        self.tables = tables
         self.name = ""
         self.problem = ""
-        snapshot = self.open()
-        if snapshot is not None:
-            snapshot.close()
-
-    def open(self) -> Snapshot | None:
         try:
-            snapshot = Snapshot(self._connect, self._tables, self._objects)
+            self._connect().close()
+            self.name = _NAME
+        except Unusable as why:
+            self.tell(why)
+
+    def open(self, objects: Objects) -> Snapshot | None:
+        """``objects`` makes the records of instances."""
+        try:
+            snapshot = Snapshot(self._connect, self.tables, objects)
         except Unusable as why:
             self.tell(why)
             return None
@@ -52,8 +52,16 @@ class Snapshots:
     def _connect(self) -> Connection[Any]:
         if "PostgreSQL" not in self._backend or self._section.get("EnableIndex") is False:
             raise Unusable("Orthanc does not keep its index there")
-        studies = self._host.get_json("/studies?since=0&limit=1")
-        return postgresql.connect(self._section, next(iter(studies), None))
+        return postgresql.connect(self._section, self._has_study)
+
+    def _has_study(self, study: str | None) -> bool:
+        if study is None:
+            return not self._host.get_json("/studies?since=0&limit=1")
+        try:
+            self._host.get(f"/studies/{study}/metadata")
+        except NotFound:
+            return False
+        return True
 
     def tell(self, why: Unusable) -> None:
         """Of a failure, until a snapshot can be opened again."""

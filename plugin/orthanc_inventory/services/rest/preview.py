@@ -39,10 +39,10 @@ def scope_reader(sources: Mapping[str, Source], timezone: str) -> ReadScope:
 
 
 class PreviewRoutes:
-    """``sources`` are by detail."""
+    """``open_source`` gives one of a detail, for the time of a request."""
 
-    def __init__(self, sources: Mapping[str, Source], read_scope: ReadScope, default_detail: str) -> None:
-        self._sources = sources
+    def __init__(self, open_source: Callable[[str], Source], read_scope: ReadScope, default_detail: str) -> None:
+        self._open_source = open_source
         self._read_scope = read_scope
         self._default_detail = default_detail
         self._stopping = Event()
@@ -59,6 +59,6 @@ class PreviewRoutes:
         detail = choice(body, "Detail", DETAILS, self._default_detail)
         scope = self._read_scope(body, detail)
         try:
-            return Answer({"Studies": count_studies(self._sources[detail], scope, self._stopping)})
+            return Answer({"Studies": count_studies(self._open_source(detail), scope, self._stopping)})
         except Stopped:
             raise RestError(503, "Orthanc is stopping") from None
