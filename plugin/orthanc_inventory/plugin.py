@@ -267,7 +267,6 @@ class Plugin:
         runs.start()
         if notifications is not None:
             notifications.start()
-        self._router = Router(routes, configuration["Users"])
         dimse.start(
             [
                 Echo(),
@@ -284,6 +283,8 @@ class Plugin:
         )
         if configuration["Dimse"]["Enable"]:
             event_reports.start()
+        # Who is served by a route finds all the rest at work, too.
+        self._router = Router(routes, configuration["Users"])
         kept = f"inventories are kept in {configuration['StoreIn']}"
         host.log(f"version {__version__} is ready; the index is read by {source.name}; {kept}")
 

@@ -38,6 +38,20 @@ def die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
 always = range(1, 1_000_000)
+
+def hold(*arguments):
+    # Until the test lets go.
+    while not os.path.exists(folder + "/go on"):
+        time.sleep(0.01)
+
+def halt(studies, kind=Producer):
+    # No run goes beyond so many studies, unless it is interrupted or the test lets go: there is time to pause, cancel or stop it.
+    def wait(run, *arguments):
+        while run._transaction.progress.position >= studies and not run._pace._interrupted.is_set():
+            if os.path.exists(folder + "/go on"):
+                break
+            time.sleep(0.01)
+    at(kind, "_take", always, wait)
 """
 
 

@@ -9,8 +9,8 @@ import random
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +20,7 @@ import pydicom
 import requests
 
 from . import script
+from .waiting import PATIENCE, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancPython.so"
@@ -34,7 +35,6 @@ PACKAGES = CACHE / "packages"
 # The extras of that name, for a server whose ``environment`` has it.
 ANALYTICS = {"PYTHONPATH": f"{REPOSITORY / 'plugin'}:{PACKAGES}:{PACKAGES / 'analytics'}"}
 POSTGRESQL = {"PYTHONPATH": f"{REPOSITORY / 'plugin'}:{PACKAGES}:{PACKAGES / 'postgresql'}"}
-_PATIENCE = 60.0
 
 # Binds what a test needs into the chroot, visible to this process only, and becomes Orthanc: its process ID stays.
 _CHROOT = """
@@ -112,9 +112,25 @@ class Server:
         """Starts once with the plugin in a script that makes something happen, see ``script``."""
         return self._start({**self.configuration, "PythonScript": str(script.write(self.folder, text))})
 
+    def let_go(self) -> None:
+        """What a script holds or halts goes on, and is held no more."""
+        (self.folder / "go on").touch()
+
     def _start(self, configuration: dict[str, Any], http_port: int = 0) -> "Server":
-        self.http_port, self.dicom_port = http_port or free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.http_port}"
+        """On other ports, where someone was quicker to take those that were free a moment ago."""
+        while True:
+            before = len(self.log())
+            self._run(configuration, http_port or free_port(), free_port())
+            try:
+                self.wait_until_ready()
+                return self
+            except AssertionError:
+                if http_port or "already in use" not in self.log()[before:]:
+                    raise
+
+    def _run(self, configuration: dict[str, Any], http_port: int, dicom_port: int) -> None:
+        self.http_port, self.dicom_port = http_port, dicom_port
+        self.url = f"http://127.0.0.1:{http_port}"
         file = self.folder / "orthanc.json"
         ports = {"HttpPort": self.http_port, "DicomPort": self.dicom_port}
         file.write_text(json.dumps({**configuration, **ports}))
@@ -127,39 +143,33 @@ class Server:
                 self.installation.command(self.folder, "Orthanc", str(file)),
                 stdout=log, stderr=log, env=environment, cwd=self.folder,
             )
-        self.wait_until_ready()
-        return self
 
     def wait_until_ready(self) -> None:
         """Until Orthanc has started, whatever the plugin makes of its configuration."""
-        assert self._process is not None
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            assert self._process.poll() is None, f"Orthanc has ended:\n{self.log()}"
-            try:
-                answer = requests.get(f"{self.url}/inventories/status", timeout=5, auth=self._user)
-                if "Orthanc is starting" not in answer.text:
-                    return
-            except requests.ConnectionError:
-                pass
-            time.sleep(0.05)
-        raise AssertionError(f"Orthanc does not answer:\n{self.log()}")
+        wait_until(self._is_ready, lambda: f"Orthanc does not answer:\n{self.log()}")
+
+    def _is_ready(self) -> bool:
+        try:
+            answer = requests.get(f"{self.url}/inventories/status", timeout=PATIENCE, auth=self._user)
+            is_ready = "Orthanc is starting" not in answer.text
+        except requests.ConnectionError:
+            is_ready = False
+        # If it has ended, who answers is another one, which has taken its port.
+        assert self._process is not None and self._process.poll() is None, f"Orthanc has ended:\n{self.log()}"
+        return is_ready
 
     def reset(self) -> None:
         """Orthanc takes itself apart and starts anew in the same process, some time after its answer."""
         before = self.log().count("is ready")
         self.post("/tools/reset")
-        deadline = time.monotonic() + _PATIENCE
-        while self.log().count("is ready") == before:
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.05)
+        wait_until(lambda: self.log().count("is ready") > before, self.log)
         self.wait_until_ready()
 
     def stop(self) -> None:
         """As an administrator would."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(_PATIENCE) == 0, self.log()
+        assert self._process.wait(PATIENCE) == 0, self.log()
         self._process = None
 
     def kill(self) -> None:
@@ -171,7 +181,7 @@ class Server:
     def wait_until_dead(self) -> None:
         """For a test whose script ends Orthanc by itself."""
         assert self._process is not None
-        self._process.wait(_PATIENCE)
+        self._process.wait(PATIENCE)
         self._process = None
 
     @property
@@ -180,16 +190,21 @@ class Server:
         return self._process.pid
 
     def log(self) -> str:
-        return (self.folder / "orthanc.log").read_text(errors="replace")
+        file = self.folder / "orthanc.log"
+        return file.read_text(errors="replace") if file.exists() else ""
 
     def log_lines(self) -> list[str]:
         """What the plugin itself wrote."""
         return [line.split("Inventory: ", 1)[1] for line in self.log().splitlines() if "Inventory: " in line]
 
+    def wait_for_line(self, *words: str) -> list[str]:
+        """The lines of the plugin with all of these words, once there is one: what it did may be seen before it is logged."""
+        return wait_until(lambda: [line for line in self.log_lines() if all(word in line for word in words)], self.log)
+
     # Requests
 
     def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
-        return requests.request(method, self.url + path, timeout=_PATIENCE, **arguments)
+        return requests.request(method, self.url + path, timeout=PATIENCE, **arguments)
 
     def get(self, path: str) -> Any:
         answer = self.request("GET", path)
@@ -207,7 +222,7 @@ class Server:
     def store(self, *files: bytes) -> list[str]:
         """Puts files into the archive and answers Orthanc's IDs of them."""
         with requests.Session() as session:
-            return [session.post(f"{self.url}/instances", data=file, timeout=_PATIENCE).json()["ID"] for file in files]
+            return [session.post(f"{self.url}/instances", data=file, timeout=PATIENCE).json()["ID"] for file in files]
 
     def error(self, method: str, path: str, status: int, **arguments: Any) -> str:
         """The message of a request that is refused, after a look at the error body and at Orthanc."""
@@ -225,28 +240,35 @@ class Server:
     def begin(self, **body: Any) -> str:
         return self.post("/inventories", body)["ID"]
 
+    def begin_to_die(self, **body: Any) -> str:
+        """The ID of a run whose script ends Orthanc, which may be before it answers."""
+        uid = f"2.25.{random.getrandbits(64)}"
+        with suppress(requests.RequestException):
+            self.begin(TransactionUID=uid, **body)
+        self.wait_until_dead()
+        return uid
+
     def transaction(self, uid: str) -> dict[str, Any]:
         return self.get(f"/inventories/transactions/{uid}")
 
     def wait_for(self, uid: str, *states: str) -> dict[str, Any]:
         """The transaction once it is in one of the states; by default, once it is over."""
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
+        expected = states or ("Success", "Failure")
+
+        def found() -> dict[str, Any] | None:
             transaction = self.transaction(uid)
-            if transaction["State"] in (states or ("Success", "Failure")):
-                return transaction
-            time.sleep(0.02)
-        raise AssertionError(f"still {transaction['State']}: {transaction}\n{self.log()}")
+            return transaction if transaction["State"] in expected else None
+
+        return wait_until(found, lambda: f"{self.transaction(uid)}\n{self.log()}")
 
     def wait_until(self, uid: str, **at_least: int) -> dict[str, Any]:
         """The transaction once its numbers have grown to these."""
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
+
+        def found() -> dict[str, Any] | None:
             transaction = self.transaction(uid)
-            if all(transaction[name] >= number for name, number in at_least.items()):
-                return transaction
-            time.sleep(0.01)
-        raise AssertionError(f"never came to {at_least}: {transaction}\n{self.log()}")
+            return transaction if all(transaction[name] >= number for name, number in at_least.items()) else None
+
+        return wait_until(found, lambda: f"{self.transaction(uid)}\n{self.log()}")
 
     def make(self, **body: Any) -> dict[str, Any]:
         """Makes an inventory and answers its summary."""

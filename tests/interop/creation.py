@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -14,6 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import N_ACTION
 
 from tests.integration.server import Server, free_port
+from tests.integration.waiting import wait_until
 
 from .peer import SYNTAXES, keys, released, start
 
@@ -57,6 +58,37 @@ class Answer(NamedTuple):
         return sorted(found if isinstance(found, Sequence) or hasattr(found, "insert") else [found])
 
 
+class _Events:
+    """Takes and answers events as a whole, until it ends: what comes later is neither taken nor answered.
+
+    pynetdicom does both in threads of their own, even when the association is being released, and between the parts of
+    another message.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._over = False
+
+    def attend(self, association: Association) -> None:
+        serve, send = association._serve_request, association.dimse.send_msg
+
+        def serve_whole(*arguments: Any) -> None:
+            with self._lock:
+                if not self._over:
+                    serve(*arguments)
+
+        def send_whole(*arguments: Any) -> None:
+            with self._lock:
+                send(*arguments)
+
+        association._serve_request = serve_whole  # type: ignore[method-assign]
+        association.dimse.send_msg = send_whole  # type: ignore[method-assign]
+
+    def end(self) -> None:
+        with self._lock:
+            self._over = True
+
+
 class Creator:
     """``ae_title`` is that of the modality; ``status`` is what it answers to events."""
 
@@ -82,13 +114,16 @@ class Creator:
         ae.require_calling_aet = [caller] if caller else []
         accepted = {"scu_role": False, "scp_role": True} if roles else {}
         ae.add_supported_context(CREATION, list(syntaxes or SYNTAXES), **accepted)
-        server = ae.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self._take, [True])], **arguments
-        )
+        events = _Events()
+        handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, lambda event: events.attend(event.assoc)), (evt.EVT_N_EVENT_REPORT, self._take, [True])
+        ]
+        server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers, **arguments)
         assert server is not None
         try:
             yield
         finally:
+            events.end()
             server.shutdown()
 
     @contextmanager
@@ -96,12 +131,19 @@ class Creator:
         ae = AE(self.ae_title)
         ae.add_requested_context(CREATION, list(syntaxes or SYNTAXES))
         asking = Asking()
-        handlers = [(evt.EVT_N_EVENT_REPORT, self._take, [False]), (evt.EVT_DIMSE_RECV, asking.take)]
-        association = ae.associate("127.0.0.1", port, ae_title="INVENTORY", evt_handlers=handlers)  # type: ignore[arg-type]
+        events = _Events()
+        handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, lambda event: events.attend(event.assoc)),
+            (evt.EVT_N_EVENT_REPORT, self._take, [False]), (evt.EVT_DIMSE_RECV, asking.take),
+        ]
+        association = ae.associate("127.0.0.1", port, ae_title="INVENTORY", evt_handlers=handlers)
         assert association.is_established
         asking.association = association
         with released(association):
-            yield asking
+            try:
+                yield asking
+            finally:
+                events.end()
 
     def _take(self, event: evt.Event, new: bool) -> tuple[int, None]:
         assert event.request.AffectedSOPClassUID == CREATION and event.request.AffectedSOPInstanceUID == INSTANCE
@@ -116,20 +158,14 @@ class Creator:
     def said(self, uid: str) -> list[tuple[int, str]]:
         return [told.said for told in self.of(uid)]
 
-    def wait_for(self, uid: str, number: int, seconds: float = 60) -> list[Told]:
+    def wait_for(self, uid: str, number: int) -> list[Told]:
         """The events of a transaction once there are so many."""
-        deadline = time.monotonic() + seconds
-        while len(found := self.of(uid)) < number:
-            assert time.monotonic() < deadline, found
-            time.sleep(0.02)
-        return found
+        wait_until(lambda: len(self.of(uid)) >= number, lambda: self.of(uid))
+        return self.of(uid)
 
     def wait_for_end(self, uid: str) -> list[Told]:
-        deadline = time.monotonic() + 60
-        while not (found := self.of(uid)) or found[-1].type == STATUS:
-            assert time.monotonic() < deadline, found
-            time.sleep(0.02)
-        return found
+        wait_until(lambda: self.of(uid) and self.of(uid)[-1].type != STATUS, lambda: self.of(uid))
+        return self.of(uid)
 
 
 class Asking:
@@ -162,10 +198,7 @@ class Asking:
             request.ActionInformation = BytesIO(information)
         [context] = self.association.accepted_contexts
         self.association.dimse.send_msg(request, context.context_id)
-        deadline = time.monotonic() + 60
-        while not (found := [entry for entry in self._commands if entry.CommandField == 0x8130]):
-            assert time.monotonic() < deadline and self.association.is_established
-            time.sleep(0.005)
+        found = wait_until(lambda: [entry for entry in self._commands if entry.CommandField == 0x8130])
         self._commands.clear()
         return found[0].Status
 

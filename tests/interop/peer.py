@@ -35,9 +35,11 @@ def start(
     while True:
         own["Port"] = free_port()
         server.start()
-        if server.get("/inventories/status")["Dimse"]["Running"]:
+        status = server.get("/inventories/status")["Dimse"]
+        if status["Running"]:
             return server, own["Port"]
-        # Another test that runs at the same time was quicker to take the port.
+        # Someone else was quicker to take the port.
+        assert "Address already in use" in status["Error"]
         server.stop()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -74,11 +73,3 @@ def ask(port: int, level: str, extended: tuple[int, ...] = RELATIONAL, **values:
         answers = scu.find(keys(QueryRetrieveLevel=level, **values))
         assert {answer.status for answer in answers[:-1]} <= {0xFF00}, answers[0]
         return [scu.data_set(answer) for answer in answers[:-1]], answers[-1].status
-
-
-def wait_until_it_listens(server: Server) -> None:
-    """After a restart: routes answer a moment before the Application Entity does."""
-    deadline = time.monotonic() + 60
-    while not server.get("/inventories/status")["Dimse"]["Running"]:
-        assert time.monotonic() < deadline, server.log()
-        time.sleep(0.02)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration import archive, script
 from tests.integration.server import SCRIPT, Server
+from tests.integration.waiting import wait_until
 
 from .creation import (
     CANCEL,
@@ -30,13 +31,8 @@ from .peer import SYNTAXES, certificate, server_context, start
 
 MakeServer = Callable[..., Server]
 END = [(STATUS, "PROCESSING"), (STATUS, "COMPLETE"), (WITH_INSTANCES, "COMPLETE")]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+# No run comes to its end before the test lets it.
+HELD = "at(Journal, 'finish', always, hold)"
 
 
 def with_script(folder: Path, text: str) -> str:
@@ -46,31 +42,36 @@ def with_script(folder: Path, text: str) -> str:
 
 
 def initiate(creator: Creator, port: int, uid: str) -> None:
-    """Asks, and is gone before anything is told."""
+    """Asks, and goes at once; that it is begun may be told to it before."""
     with creator.associated(port) as peer:
         assert peer.initiate(uid).status == 0
 
 
-def test_events_come_over_a_new_association_when_that_of_the_request_is_gone(make_server: MakeServer) -> None:
+def test_events_come_over_a_new_association_when_that_of_the_request_is_gone(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory=SLOW)
-    server.store(*archive.files(20))
+    server, port = start_for(make_server, creator, PythonScript=with_script(tmp_path, HELD))
+    server.store(*archive.files(2))
     with creator.listening():
         with creator.associated(port) as peer:
             peer.initiate("1.2.3")
             creator.wait_for("1.2.3", 1)
+        server.let_go()
         told = creator.wait_for_end("1.2.3")
     assert [entry.said for entry in told] == END
     assert [entry.new for entry in told] == [False, True, True]
 
 
-def test_events_come_in_each_transfer_syntax(make_server: MakeServer) -> None:
+def test_events_come_in_each_transfer_syntax(make_server: MakeServer, tmp_path: Path) -> None:
     """Over a new association it is the peer that takes the one that it likes best."""
     creators = [Creator(f"PEER{number}") for number in range(len(SYNTAXES))]
-    server, port = start_for(make_server, *creators)
+    server, port = start_for(make_server, *creators, PythonScript=with_script(tmp_path, HELD))
+    for creator in creators:
+        initiate(creator, port, f"1.2.{creator.port}")
+    server.let_go()
     for creator, syntax in zip(creators, SYNTAXES, strict=True):
         with creator.listening(syntaxes=[syntax]):
-            initiate(creator, port, f"1.2.{creator.port}")
             *_, end = creator.wait_for_end(f"1.2.{creator.port}")
         assert end.syntax == syntax and end.new
         assert end.information.TotalNumberOfStudyRecords == 0 and len(end.information.MAC) == 32
@@ -79,14 +80,7 @@ def test_events_come_in_each_transfer_syntax(make_server: MakeServer) -> None:
 def test_events_come_over_tls_and_from_the_ae_title_that_the_modality_has_for_us(
     make_server: MakeServer, tmp_path: Path
 ) -> None:
-    text = """
-def wait(*arguments):
-    while not os.path.exists(f"{folder}/released"):
-        time.sleep(0.01)
-
-at(Journal, 'finish', [1], wait)
-"""
-    path = with_script(tmp_path, text)
+    path = with_script(tmp_path, HELD)
     folder = tmp_path / "orthanc0"
     key, own = certificate(folder, "own")
     peer_key, peer = certificate(folder, "peer")
@@ -99,8 +93,8 @@ at(Journal, 'finish', [1], wait)
     # Another one in its place is told nothing.
     with creator.listening(ssl_context=server_context(stranger_key, stranger, own)):
         initiate(creator, port, "1.2.3")
-        (folder / "released").touch()
-        wait_for(lambda: [line for line in server.log_lines() if "telling PEER fails" in line and "TLS" in line])
+        server.let_go()
+        server.wait_for_line("telling PEER fails", "TLS")
     assert [entry for entry in creator.told if entry.new] == []
     creator.told.clear()
     with creator.listening(caller="LOCAL", ssl_context=server_context(peer_key, peer, own)):
@@ -108,12 +102,13 @@ at(Journal, 'finish', [1], wait)
     assert end.said == (WITH_INSTANCES, "COMPLETE") and end.new
 
 
-def test_a_peer_that_is_down_is_told_later(make_server: MakeServer) -> None:
+def test_a_peer_that_is_down_is_told_later(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator)
+    server, port = start_for(make_server, creator, PythonScript=with_script(tmp_path, HELD))
     initiate(creator, port, "1.2.3")
+    server.let_go()
     root = server.wait_for("1.2.3")["SOPInstanceUID"]
-    wait_for(lambda: [line for line in server.log_lines() if "telling PEER fails" in line])
+    server.wait_for_line("telling PEER fails")
     creator.told.clear()
     with creator.listening():
         told = creator.wait_for_end("1.2.3")
@@ -177,22 +172,24 @@ def test_two_peers_at_once_hear_of_their_own(make_server: MakeServer) -> None:
     assert one.of("1.2.4") == other.of("1.2.3") == []
 
 
-def test_an_association_lasts_while_its_peer_waits(make_server: MakeServer) -> None:
+def test_an_association_lasts_while_its_peer_waits(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 300}, DicomScpTimeout=1)
-    server.store(*archive.files(10))
+    server, port = start_for(make_server, creator, DicomScpTimeout=4, PythonScript=with_script(tmp_path, HELD))
     with creator.associated(port) as peer:
         peer.initiate("1.2.3")
+        # Longer than an association may be idle.
+        time.sleep(5)
+        server.let_go()
         told = creator.wait_for_end("1.2.3")
         assert peer.association.is_established and not any(entry.new for entry in told)
         # Now there is nothing more to wait for, whatever it asks.
         assert peer.act(PAUSE, TransactionUID="1.2.3").status == 0x0110
-        wait_for(lambda: peer.association.is_aborted)
+        wait_until(lambda: peer.association.is_aborted)
 
 
-def test_what_others_do_is_told(make_server: MakeServer) -> None:
+def test_what_others_do_is_told(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 200})
+    server, port = start_for(make_server, creator, inventory=SLOW, PythonScript=with_script(tmp_path, "halt(3)"))
     server.store(*archive.files(20))
     with creator.associated(port) as peer:
         peer.initiate("1.2.3")
@@ -229,7 +226,7 @@ events._MINUTE, event_reports._LOOK = 1.0, 0.1
 def test_the_status_is_told_at_the_interval_that_was_asked_for(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
     server, port = start_for(
-        make_server, creator, inventory={**SLOW, "ThrottleDelay": 300}, PythonScript=with_script(tmp_path, _QUICK)
+        make_server, creator, inventory=SLOW, PythonScript=with_script(tmp_path, f"{_QUICK}\nhalt(8)")
     )
     server.store(*archive.files(20))
     with creator.associated(port) as peer:
@@ -277,13 +274,13 @@ def test_an_end_that_is_not_taken_is_told_again(make_server: MakeServer) -> None
     assert [entry.new for entry in told] == [False, False, False, True, True]
 
 
-def test_a_peer_that_takes_no_roles_is_named(make_server: MakeServer) -> None:
+def test_a_peer_that_takes_no_roles_is_named(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator)
+    server, port = start_for(make_server, creator, PythonScript=with_script(tmp_path, HELD))
     with creator.listening(roles=False):
         initiate(creator, port, "1.2.3")
-        (folder / "released").touch()
-        wait_for(lambda: [line for line in server.log_lines() if "telling PEER fails" in line and "role" in line])
+        server.let_go()
+        server.wait_for_line("telling PEER fails", "role")
 
 
 @pytest.mark.parametrize("silent", ["it accepts no connection", "it answers nothing"])
@@ -309,9 +306,9 @@ def test_a_peer_that_hangs_delays_neither_runs_nor_the_stop(make_server: MakeSer
         server.stop()
 
 
-def test_a_cancellation_in_the_queue_is_told(make_server: MakeServer) -> None:
+def test_a_cancellation_in_the_queue_is_told(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 300})
+    server, port = start_for(make_server, creator, inventory=SLOW, PythonScript=with_script(tmp_path, "halt(3)"))
     server.store(*archive.files(20))
     running = server.begin()
     server.wait_for(running, "Running")

@@ -23,7 +23,6 @@ from .peer import SYNTAXES, association, find, keys, start
 from .raw_messages import Answer, RawScu, raw_scu
 from .repository import (
     COMBINED, EMPTY, FUZZY, MULTIPLE, RELATIONAL, REPOSITORY, TIMEZONE, UNIQUE, ask, records, shared, value,
-    wait_until_it_listens,
 )
 
 __all__ = ["shared"]
@@ -393,7 +392,7 @@ def test_orthanc_stops_in_the_middle(make_server: MakeServer, tmp_path: Path) ->
             scu.send(keys(QueryRetrieveLevel="IMAGE", SOPInstanceUID=""))
             next(scu.answers())
             server.stop()
-        wait_until_it_listens(server.start())
+        server.start()
     with raw_scu(port, REPOSITORY, extended=RELATIONAL) as scu:
         assert len(scu.find(keys(QueryRetrieveLevel="IMAGE", SOPInstanceUID=""))) == 401
 

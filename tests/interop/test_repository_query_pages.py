@@ -16,7 +16,7 @@ from tests.integration.server import INSTALLATIONS, Server
 
 from .peer import keys, start
 from .raw_messages import Answer, RawScu, raw_scu
-from .repository import RELATIONAL, REPOSITORY, UNIQUE, wait_until_it_listens
+from .repository import RELATIONAL, REPOSITORY, UNIQUE
 
 MakeServer = Callable[..., Server]
 
@@ -194,7 +194,6 @@ def test_a_key_outlives_its_record_and_orthanc(make_server: MakeServer) -> None:
         assert [len(answers) for answers in before.values()] == [12, 24, 48]
     for restart in (lambda: (server.stop(), server.start()), server.reset):
         restart()
-        wait_until_it_listens(server)
         with raw_scu(port, REPOSITORY, extended=RELATIONAL) as scu:
             for level, answers in before.items():
                 assert page(scu, level)[0] == answers
