@@ -22,6 +22,7 @@ from .parts import (
 )
 from .production.catalogue import Catalogue
 from .production.changes import Changes
+from .production.database import NewerVersion
 from .production.events import Events
 from .production.findings import Findings
 from .production.imports import Imports
@@ -134,7 +135,7 @@ class Plugin:
             return
         try:
             self._assemble()
-        except (StateDirectoryError, InvalidConfiguration) as error:
+        except (StateDirectoryError, InvalidConfiguration, NewerVersion) as error:
             self._give_up(str(error))
         except sqlite3.Error as error:
             self._give_up(f"Inventory.StateDirectory: the journal cannot be used: {error}")

@@ -7,7 +7,6 @@ is written down when the archive is at rest; what finds another state at its sta
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -16,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from .database import connect
 
 # Seconds between two writes; what a crash loses of them shows as a gap.
 _INTERVAL = 1.0
@@ -26,12 +27,14 @@ _SHARE = 0.01
 # Rows that are read at a time.
 _BATCH = 1000
 
-_SCHEMA = """
+# Version 0 had the same tables.
+_FIRST = """
 CREATE TABLE IF NOT EXISTS changes (
     identifier TEXT PRIMARY KEY, level TEXT NOT NULL, deleted INTEGER NOT NULL, sequence INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS changes_by_sequence ON changes (sequence);
 CREATE TABLE IF NOT EXISTS watch (epoch TEXT NOT NULL, sequence INTEGER NOT NULL, gap INTEGER NOT NULL, state TEXT NOT NULL);
 """
+_STEPS = (_FIRST,)
 
 
 class IndexState(Protocol):
@@ -59,6 +62,7 @@ class Changes:
         alone: whether nobody else changes the index: of what another Orthanc does the callback is not told.
 
     Raises:
+        NewerVersion: when it is made.
         sqlite3.Error: by any method but ``note``, when the file cannot be read or written.
     """
 
@@ -72,11 +76,8 @@ class Changes:
         self._last_change = time.monotonic()
         self._at_rest = False
         self._rest = _REST
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection = connect(path, _STEPS)
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
         self._begin()
 
     def _begin(self) -> None:
@@ -86,6 +87,9 @@ class Changes:
         self._gap: int
         self._epoch, self._sequence, self._gap, state = row or (uuid.uuid4().hex, 0, 0, "")
         if not state or not self._index.is_unchanged(state):
+            # A file that came back from a backup counts on from there: of an epoch of its own, so that the marks that it gave
+            # after the backup are not taken for later ones.
+            self._epoch = uuid.uuid4().hex
             self._sequence += 1
             self._gap = self._sequence
         with self._connection:

@@ -1,28 +1,63 @@
-"""The SQLite file under the journal, for all whose tables are in it."""
+"""The SQLite files of the StateDirectory: each says which version its tables have."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# Seconds to wait for a lock that another process holds.
+_PATIENCE = 10
 
-class Database:
-    """Safe for several threads: one connection behind a lock, short transactions.
+
+class NewerVersion(Exception):
+    """The file was written by a later version of the plugin, and is left as it is; the message says so."""
+
+
+def connect(path: Path, steps: Sequence[str]) -> sqlite3.Connection:
+    """Opens a file, or makes it, and brings its tables to the version that is the number of ``steps``.
+
+    Each step is SQL and leads from one version (PRAGMA user_version) to the next: the first from 0, which is a new file, or one of
+    the time before files had a version. A step happens as a whole or not at all.
 
     Raises:
+        NewerVersion
+        sqlite3.Error: the file cannot be read or written, or is no such file.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE)
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        # Before anything is written.
+        if version > len(steps):
+            raise NewerVersion(
+                f"{path.name} in Inventory.StateDirectory has the version {version} of a later plugin, this one knows "
+                f"{len(steps)}: nothing was changed; install that plugin again, or move the file away"
+            )
+        connection.execute("PRAGMA journal_mode = WAL")
+        for number, step in enumerate(steps[version:], version + 1):
+            connection.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Database:
+    """Safe for several threads: one connection behind a lock, short transactions. ``steps`` are those of ``connect``.
+
+    Raises:
+        NewerVersion: when it is made.
         sqlite3.Error: by any method, when the file cannot be read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steps: Sequence[str]) -> None:
         self._lock = threading.RLock()
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection = connect(path, steps)
 
     def add_tables(self, schema: str) -> None:
         """Makes those that are not there yet."""

@@ -20,7 +20,8 @@ from .transaction import Cancellation, Kind, Progress, State, Transaction
 # How many transactions that are over are remembered.
 KEPT_TRANSACTIONS = 1000
 
-_SCHEMA = """
+# Version 0 had these tables too; its transactions made inventories only, and did not say so.
+_FIRST = """
 CREATE TABLE IF NOT EXISTS transactions (
     number INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, over INTEGER NOT NULL,
     document TEXT NOT NULL, progress TEXT NOT NULL);
@@ -42,7 +43,10 @@ CREATE INDEX IF NOT EXISTS incorporated_by_uid ON incorporated (uid);
 CREATE TABLE IF NOT EXISTS places (uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, places BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS places_by_study ON places (study_uid);
 CREATE TABLE IF NOT EXISTS statistics (uid TEXT PRIMARY KEY, document TEXT NOT NULL);
+UPDATE transactions SET document = json_set(document, '$.kind', 'Inventory') WHERE json_extract(document, '$.kind') IS NULL;
 """
+# What is appended here leads to the next version: the tables of all who have some in this file belong to it.
+_STEPS = (_FIRST,)
 
 # Of what came from elsewhere, only that counts as a root which nothing else from there incorporates.
 _ROOTS = """
@@ -51,9 +55,6 @@ _ROOTS = """
         SELECT 1 FROM incorporated JOIN inventories AS other ON other.uid = incorporated.root
         WHERE incorporated.uid = inventories.uid AND json_extract(other.document, '$.Origin') IS NOT NULL)
 """
-
-# Earlier versions made inventories only, and did not say so.
-_KIND = "COALESCE(json_extract(document, '$.kind'), 'Inventory')"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +90,12 @@ class Journal:
     """Safe for several threads. Other modules have tables of their own in its ``database``.
 
     Raises:
+        NewerVersion: when it is made.
         sqlite3.Error: by any method, when the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
-        self.database = Database(path)
-        self.database.add_tables(_SCHEMA)
+        self.database = Database(path, _STEPS)
         self._write, self._read = self.database.write, self.database.read
         # Called in each write of a transaction, before its row is: what they write stands or falls with it.
         self.when_saved: list[Callable[[sqlite3.Connection, Transaction], None]] = []
@@ -142,7 +143,7 @@ class Journal:
         """The one that was accepted last of those whose run has begun."""
         rows = self._read(
             "SELECT number, document, progress FROM transactions WHERE json_extract(document, '$.started') != ''"
-            f" AND {_KIND} = ? ORDER BY number DESC LIMIT 1",
+            " AND json_extract(document, '$.kind') = ? ORDER BY number DESC LIMIT 1",
             kind,
         )
         return _transaction(*rows[0]) if rows else None
@@ -399,5 +400,5 @@ def _transaction(number: int, document: str, progress: str) -> Transaction:
     cancellation = fields["cancellation"]
     fields["cancellation"] = Cancellation(cancellation) if cancellation else None
     fields["state"] = State(fields["state"])
-    fields["kind"] = Kind(fields.get("kind", Kind.INVENTORY))
+    fields["kind"] = Kind(fields["kind"])
     return Transaction(**fields, number=number, progress=Progress(**json.loads(progress)))
