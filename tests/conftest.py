@@ -5,6 +5,9 @@ So does what runs on the newest Orthanc, unless it is marked ``newest``: it tell
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 import pytest
 
 from .integration.server import DEBIAN_SID
@@ -41,3 +44,28 @@ def _is_on_the_newest(item: pytest.Item) -> bool:
     return isinstance(item, pytest.Function) and any(
         value is DEBIAN_SID for value in (item.callspec.params.values() if hasattr(item, "callspec") else ())
     )
+
+
+@pytest.fixture
+def cases(request: pytest.FixtureRequest) -> Callable[[str, int, int], range]:
+    """The numbers of the cases with which a target is fuzzed: so many in CI, and so many with ``--long``."""
+
+    def numbers(target: str, short: int, long: int) -> range:
+        number = long if request.config.getoption("--long") else short
+        request.node.user_properties.append(("fuzzed", [target, number]))
+        return range(number)
+
+    return numbers
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many cases of each target were fuzzed without finding anything."""
+    fuzzed: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        if report.when == "call":
+            for name, (target, number) in (entry for entry in report.user_properties if entry[0] == "fuzzed"):
+                fuzzed[target] += number
+    for target, number in sorted(fuzzed.items()):
+        terminalreporter.write_line(f"fuzzed: {number:7} {target}")
+    if fuzzed:
+        terminalreporter.write_line(f"fuzzed: {fuzzed.total():7} cases in all")

@@ -1,0 +1,194 @@
+"""What parses text and data sets of strangers: a result, or an error of its own kind, in bounded time."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings, strategies
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from orthanc_inventory.config import KEYS, SCHEDULE_KEYS, InvalidConfiguration, read_configuration
+from orthanc_inventory.dicom.answers import record_of
+from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY
+from orthanc_inventory.dicom.decoder import InvalidInventory
+from orthanc_inventory.dicom.elements import encode_attributes
+from orthanc_inventory.dicom.file_format import read_data_set
+from orthanc_inventory.dicom.inventory_query import INVENTORY, InventoryQuery, Mechanisms
+from orthanc_inventory.dicom.inventory_query import InvalidQuery as InvalidInventoryQuery
+from orthanc_inventory.dicom.json_records import record_from_json
+from orthanc_inventory.dicom.keys import TABLES
+from orthanc_inventory.dicom.repository_query import InvalidQuery, RepositoryQuery
+from orthanc_inventory.dicom.scope import InvalidScope, Scope
+from orthanc_inventory.dicom.terms import MECHANISMS
+from orthanc_inventory.host import Request, RestError
+from orthanc_inventory.services.dicomweb.media_types import select
+from orthanc_inventory.services.dicomweb.parts import InvalidMultipart, parts_of
+from orthanc_inventory.services.dicomweb.retrieve import OFFERS
+from orthanc_inventory.services.remote_dicomweb import WebError, listed
+from tests.integration import foreign
+
+from . import mutator
+from .mutator import Mutator
+
+Cases = Callable[[str, int, int], range]
+_PATIENCE = 20.0
+
+KEYWORDS = [row.keyword for table in (STUDY, SERIES, INSTANCE) for row in table] + [
+    "ExtendedMatchingMechanisms", "QueryRetrieveLevel", "TimezoneOffsetFromUTC", "Labels", "ScopeOfInventorySequence", "Rows",
+    "SpecificCharacterSet", "FileAccessURI", "LossyImageCompressionRatio", "CodeValue", "00100010", "0010,0010", "x",
+]
+VALUES = [
+    "DOE*", "D?E", "A\\B", '""', "CT\\MR", "20240101-20241231", "20240101", "-120000", "1.2.3\\1.2.4", "1.2.3", "ISO_IR 192",
+    "RELATIONAL", "FUZZY\\DATETIME", "TIMEZONE_ADJUST", "+0100", "IMAGE", "STUDY", 5, ["a", "b"], "20240101120000.123456+0100",
+    {"PatientName": "x"}, {"vr": "PN", "Value": [{"Alphabetic": "Doe"}]}, {"vr": "SQ", "Value": [{"00100010": {"vr": "PN"}}]},
+]
+RECORDS: dict[str, dict[str, Any]] = {
+    "STUDY": {"StudyInstanceUID": "1.2.3", "PatientName": "Doe^John=山", "StudyDate": "20240102", "StudyTime": "1200"},
+    "SERIES": {"SeriesInstanceUID": "1.2.3.4", "Modality": "CT", "SeriesNumber": "7"},
+    "INSTANCE": {"SOPInstanceUID": "1.2.3.4.5", "FileAccessSequence": [{"LossyImageCompressionRatio": "1.5"}]},
+}
+
+
+def scope_of(written: Any) -> Scope | None:
+    """Parsed, written in both forms and read again, and matched; None for one that is refused."""
+    begin = time.monotonic()
+    try:
+        scope = Scope.parse(written)
+    except InvalidScope as error:
+        assert "\n" not in str(error) and time.monotonic() - begin < _PATIENCE
+        return None
+    assert Scope.parse(scope.simple()).keys == scope.keys
+    assert set(Scope.parse({"ScopeOfInventorySequence": scope.json_sequence(), **_labels(scope)}).keys) == set(scope.keys)
+    encode_attributes({"ScopeOfInventorySequence": scope.sequence()})
+    json.dumps(scope.simple())
+    scope.matches_study(RECORDS["STUDY"]), scope.matches_series(RECORDS["SERIES"])
+    scope.matches_instance(RECORDS["INSTANCE"]), scope.matches_labels([])
+    assert time.monotonic() - begin < _PATIENCE
+    return scope
+
+
+def _labels(scope: Scope) -> dict[str, Any]:
+    return {"Labels": list(scope.labels)} if scope.labels else {}
+
+
+def test_scopes(cases: Cases) -> None:
+    taken = 0
+    for number in cases("scopes, written by chance", 1000, 30_000):
+        chance = random.Random(f"scope {number}")
+        taken += scope_of(mutator.some_object(chance, KEYWORDS, VALUES)) is not None
+    assert taken > 10
+
+
+def test_scopes_by_hypothesis(cases: Cases) -> None:
+    number = len(cases("scopes, by hypothesis", 300, 5_000))
+    texts = strategies.sampled_from([value for value in VALUES if isinstance(value, str)]) | strategies.text(max_size=100)
+    values = strategies.recursive(
+        texts | strategies.integers() | strategies.none(),
+        lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.sampled_from(KEYWORDS), inner),
+        max_leaves=10,
+    )
+
+    @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(strategies.dictionaries(strategies.sampled_from(KEYWORDS), values, max_size=5))
+    def check(written: dict[str, Any]) -> None:
+        scope_of(written)
+
+    check()
+
+
+def test_configurations(cases: Cases) -> None:
+    keys = [*KEYS, *SCHEDULE_KEYS, "Read", "Url", "Port", "BaseUri", "Password", "ConnectionUri", "Keep", "Days"]
+    values = [{}, [], "", "secret", True, 5, "1d", ["1-5"], "Monday-Friday", "nightly", "http://x/", "http://[", {"Name": "a"}]
+    for number in cases("configurations", 300, 5_000):
+        chance = random.Random(f"configuration {number}")
+        try:
+            read_configuration({"Inventory": mutator.some_object(chance, keys, values), "AuthenticationEnabled": True})
+        except InvalidConfiguration as error:
+            assert "\n" not in str(error) and "secret" not in str(error), number
+
+
+def identifiers() -> list[bytes]:
+    item = foreign.item(PatientName="Doe*", StudyDate="20240101-", ModalitiesInStudy="CT\\MR", StudyInstanceUID="1.2.3")
+    item.QueryRetrieveLevel, item.SpecificCharacterSet, item.MaximumNumberOfRecords = "STUDY", "ISO_IR 100", 5
+    item.OriginalAttributesSequence = [foreign.item(ModifyingSystem="x")]
+    inventory = foreign.item(InventoryLevel="STUDY", ContentDate="20240101-", SOPInstanceUID="1.2\\1.3", InventoryPurpose="a*")
+    inventory.ScopeOfInventorySequence = [foreign.item(GeneralMatchingSequence=[foreign.item(PatientName="x")])]
+    return [_data_set(data, syntax) for data in (item, inventory) for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)]
+
+
+def _data_set(data: Any, syntax: str) -> bytes:
+    """Without the file around it."""
+    file = foreign.encode(data, syntax)
+    start = 144 + int.from_bytes(file[140:144], "little")
+    return file[start:]
+
+
+def test_identifiers_of_queries_and_answers(cases: Cases) -> None:
+    """Queries of a peer, and answers of an archive that is harvested over DICOM."""
+    mutated = Mutator("identifiers", identifiers(), [b"\\", b"*", b"-", b'""', b"1" * 5000 + b"x", b"SQ\0\0\xff\xff\xff\xff"])
+    known = {level: frozenset(table) for level, table in TABLES.items()}
+    queries = 0
+    for number in cases("identifiers of queries, and of answers that are harvested", 800, 20_000):
+        content = mutated.case(number)
+        begin = time.monotonic()
+        for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, foreign.DEFLATED):
+            try:
+                data_set, place = read_data_set(content, syntax, "the data set")
+                record_of(data_set, place)
+                written = data_set.decode(place, "")
+            except InvalidInventory as error:
+                assert "\n" not in str(error), number
+                continue
+            for mechanisms in (frozenset(), frozenset(MECHANISMS)):
+                try:
+                    queries += bool(RepositoryQuery(written, mechanisms, known, "+0000").used)
+                except InvalidQuery as error:
+                    assert "\n" not in str(error), number
+            written.pop("QueryRetrieveLevel", "")
+            try:
+                InventoryQuery(written, Mechanisms(True, True, True, True, True)).matches({"InventoryPurpose": "a b c"})
+            except InvalidInventoryQuery as error:
+                assert "\n" not in str(error), number
+        assert time.monotonic() - begin < _PATIENCE, number
+    assert queries > 10
+
+
+def test_answers_of_dicomweb_servers(cases: Cases) -> None:
+    tags = ["00100010", "0020000D", "00080020", "00080423", "vr", "Value", "InlineBinary", "Alphabetic", "x"]
+    values = ["PN", "SQ", "UI", "CT", "1.2.3", {"vr": "PN", "Value": [{"Alphabetic": "A"}]}, {"vr": "SQ", "Value": [{}]}, ["a"]]
+    for number in cases("answers of DICOMweb servers that are harvested", 400, 10_000):
+        chance = random.Random(f"answer {number}")
+        content = mutator.body(chance, lambda chance: [mutator.some_object(chance, tags, values)])
+        try:
+            answer = listed(content)
+        except WebError:
+            continue
+        for entry in answer if isinstance(answer, list) else ():
+            if isinstance(entry, dict):
+                record_from_json(entry)
+
+
+def test_media_types_and_parts(cases: Cases) -> None:
+    body = b"--x\r\nContent-Type: application/dicom\r\n\r\nabc\r\n--x\r\n\r\ndef\r\n--x--\r\n"
+    accept = b'multipart/related; type="application/dicom"; transfer-syntax=*, application/dicom+json; q=0.5, */*'
+    bodies = Mutator("parts", [body], [b"--x", b"\r\n", b"\r\n\r\n", b": ", b"--"])
+    accepts = Mutator("accept", [accept], [b",", b";", b'"', b"\\", b"q=1", b"*/*", b"type=", b"=" * 1000, b";a=b" * 5000])
+    for number in cases("media types and multipart bodies", 500, 10_000):
+        begin = time.monotonic()
+        header = accepts.case(number).decode("latin-1")
+        try:
+            select(Request("GET", "/", {"accept": header} if number % 2 else {}, {"accept": header}, b""), OFFERS)
+        except RestError as error:
+            assert error.status == 406
+        try:
+            for part in parts_of(bodies.case(number), "x" if number % 3 else header):
+                assert part.start <= part.stop
+        except InvalidMultipart:
+            pass
+        assert time.monotonic() - begin < _PATIENCE, number
+
+
