@@ -204,7 +204,7 @@ def read_configuration(configuration: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidConfiguration(f"{path}.{error}") from None
     if any(result["Users"].values()) and not _checks_passwords(configuration):
         raise InvalidConfiguration(
-            f"{SECTION}.Users needs Orthanc's AuthenticationEnabled, as without it any name is believed; allowed: that to be true"
+            f"{SECTION}.Users needs Orthanc's AuthenticationEnabled, as without it any name is believed; allowed: true there"
         )
     return result
 

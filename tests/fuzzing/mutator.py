@@ -95,5 +95,5 @@ def body(chance: random.Random, make: Callable[[random.Random], Any]) -> bytes:
     if kind < 0.85:
         return content
     if kind < 0.9:
-        return chance.choice((b"", b"[]", b"null", b'"x"', b"\xff\xfe", b"{", b"[" * 100_000, b'{"a":' * 50_000, b"1" * 5000, b"NaN"))
+        return chance.choice((b"", b"[]", b"null", b'"x"', b"\xff\xfe", b"{", b"[" * 100_000, b'{"a":' * 50_000, b"1" * 5000))
     return Mutator("body", [content]).case(chance.randrange(1 << 30))

@@ -70,7 +70,8 @@ def associate_request() -> bytes:
     )
     length.maximum_length_received = 16384
     implementation.implementation_class_uid = "2.25.1"  # type: ignore[assignment]
-    extended.sop_class_uid, extended.service_class_application_information = CLASSES[13], bytes([1] * 7)  # type: ignore[assignment]
+    extended.sop_class_uid = CLASSES[13]  # type: ignore[assignment]
+    extended.service_class_application_information = bytes([1] * 7)
     primitive.user_information = [length, implementation, extended]  # type: ignore[list-item]
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(primitive)
@@ -98,8 +99,8 @@ def _pdus(context: int, header: int, content: bytes) -> bytes:
 
 
 def messages() -> list[bytes]:
-    scope = {"GeneralMatchingSequence": [{"PatientName": "F*"}], "RangeMatchingSequence": [{"StudyDate": "2020"}, {"StudyDate": ""}]}
-    action = {"TransactionUID": "1.2.3", "InventoryLevel": "STUDY", "ScopeOfInventorySequence": [scope], "InventoryPurpose": "x"}
+    scope = {"GeneralMatchingSequence": [{"PatientName": "F*"}], "RangeMatchingSequence": [{"StudyDate": "20200101"}, {}]}
+    action = {"TransactionUID": "1.2.3", "InventoryLevel": "STUDY", "ScopeOfInventorySequence": [scope]}
     file = foreign.encode(foreign.inventory("1.9.5", [foreign.study(1)]))
     stored = file[144 + int.from_bytes(file[140:144], "little") :]
     query = {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": "", "PatientName": "F*", "RecordKey": "", "StudyDate": "2020-"}

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration import archive, foreign
+from tests.integration import archive
 from tests.integration.server import DICOM_WEB_PLUGIN, INSTALLATIONS, PLUGIN, Installation, Server
 
 from . import mutator
@@ -34,19 +34,21 @@ BODY_KEYS = [
     "PatientIdentifiers", "UserData", "Check", "RetainInstances", "Modality", "DicomWeb", *KEYWORDS[:40],
 ]
 BODY_VALUES = [
-    *VALUES, {"PatientName": "*"}, {"StudyDate": "20240101-"}, "INSTANCE", "Files", "latest", "EXISTS", "MD5", "SIZE", True, None,
-    {"Modality": "x"}, {"DicomWeb": "y"}, UNKNOWN,
+    *VALUES, {"PatientName": "*"}, {"StudyDate": "20240101-"}, "INSTANCE", "Files", "latest", "EXISTS", "MD5", "SIZE", True,
+    None, {"Modality": "x"}, {"DicomWeb": "y"}, UNKNOWN,
 ]
 QUERIES = {
-    "format": ("csv", "ndjson", "parquet", "json", "uids", "text", "studies"), "level": ("STUDY", "instance"), "since": ("0", "1"),
-    "limit": ("0", "5", "-1", "999999999"), "expand": ("", "false"), "kind": ("Missing", "Extra,Missing"), "query": ("FAMILY", "*"),
-    "columns": ("StudyInstanceUID,PatientID", "x"), "attributes": ("PatientName,Rows", "x"), "accept": ("*/*", "application/dicom"),
-    "includefield": ("all", "00080400", "StudyDate"), "offset": ("0", "7"), "fuzzymatching": ("true",), "InventoryPurpose": ("*a*",),
-    "emptyvaluematching": ("true",), "ScopeOfInventorySequence.GeneralMatchingSequence.PatientName": ("D*",), "_method": ("put",),
+    "format": ("csv", "ndjson", "parquet", "json", "uids", "text", "studies"), "level": ("STUDY", "instance"),
+    "since": ("0", "1"), "limit": ("0", "5", "-1", "999999999"), "expand": ("", "false"), "kind": ("Missing", "Extra,Missing"),
+    "query": ("FAMILY", "*"), "columns": ("StudyInstanceUID,PatientID", "x"), "attributes": ("PatientName,Rows", "x"),
+    "accept": ("*/*", "application/dicom"), "includefield": ("all", "00080400", "StudyDate"), "offset": ("0", "7"),
+    "fuzzymatching": ("true",), "emptyvaluematching": ("true",), "InventoryPurpose": ("*a*",),
+    "ScopeOfInventorySequence.GeneralMatchingSequence.PatientName": ("D*",), "_method": ("put",),
 }
 ACCEPTS = (
-    "*/*", "application/dicom", 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1.99', "text/html",
+    "*/*", "application/dicom", 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1.99',
     'multipart/related; type="application/dicom+xml"', "application/dicom+json; q=0.1, application/dicom+xml", ",;q=\"",
+    "text/html",
 )
 CONTENT_TYPES = (
     "application/json", "application/dicom", 'multipart/related; type="application/dicom"; boundary=b', "multipart/related", "",
@@ -84,7 +86,9 @@ class Watched:
         if self._sent == self._half:
             self._memory = memory(self._server)
         self._sent += 1
-        connection = self._connection = self._connection or http.client.HTTPConnection("127.0.0.1", self._server.http_port, _PATIENCE)
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection("127.0.0.1", self._server.http_port, timeout=_PATIENCE)
+        connection = self._connection
         begin = time.monotonic()
         try:
             connection.request(method, path, body, headers)
@@ -96,7 +100,8 @@ class Watched:
         if self._connection is not None and answer.will_close:
             connection.close()
             self._connection = None
-        assert status in STATUSES, (method, path, headers, (body or b"")[:300], status, content[:300], self._server.log_lines()[-1:])
+        sent = method, path, headers, (body or b"")[:300]
+        assert status in STATUSES, (sent, status, content[:300], self._server.log_lines()[-1:])
         assert time.monotonic() - begin < _PATIENCE
         self.statuses[status] += 1
         return status, content

@@ -178,8 +178,8 @@ def test_no_path_of_a_request_leads_to_a_file(guarded: Server) -> None:
     for path in PATHS:
         for prefix in ("/inventories/", "/dicom-web/inventories/"):
             with socket.create_connection(("127.0.0.1", guarded.http_port), 60) as connection:
-                head = f"GET {prefix}{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic a2VlcGVyOms=\r\nConnection: close\r\n\r\n"
-                connection.sendall(head.encode())
+                headers = "Host: x\r\nAuthorization: Basic a2VlcGVyOms=\r\nConnection: close"
+                connection.sendall(f"GET {prefix}{path} HTTP/1.1\r\n{headers}\r\n\r\n".encode())
                 answer = b"".join(iter(lambda: connection.recv(65536), b""))
             assert answer.split(b" ")[1] in (b"400", b"404"), (prefix, path, answer)
             assert b"root:" not in answer and b"SQLite format" not in answer and b"RestError" not in answer

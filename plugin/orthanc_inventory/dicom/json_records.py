@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 
+_TAG = re.compile("[0-9A-Fa-f]{8}")
 # Levels of sequences that are read.
 _DEEPEST = 16
 # The groups of a person name in their order (PS3.5 6.2.1.2).
@@ -23,9 +24,10 @@ def record_from_json(data_set: Mapping[str, Any], deepest: int = _DEEPEST) -> di
         if not keyword or not isinstance(element, dict):
             continue
         values = element.get("Value", [])
-        if not isinstance(values, list):
+        is_sequence = dictionary_VR(int(tag, 16)) == "SQ"
+        if not isinstance(values, list) or is_sequence != (element.get("vr") == "SQ"):
             continue
-        if element.get("vr") == "SQ":
+        if is_sequence:
             if deepest:
                 items = (item for item in values if isinstance(item, dict))
                 attributes[keyword] = [record_from_json(item, deepest - 1) for item in items]
@@ -37,16 +39,13 @@ def record_from_json(data_set: Mapping[str, Any], deepest: int = _DEEPEST) -> di
 
 
 def _keyword(tag: str) -> str:
-    try:
-        return keyword_for_tag(int(tag, 16))
-    except ValueError:
-        return ""
+    return keyword_for_tag(int(tag, 16)) if _TAG.fullmatch(tag) else ""
 
 
 def _hexadecimal(binary: str) -> str:
     try:
         return base64.b64decode(binary, validate=True).hex()
-    except binascii.Error:
+    except ValueError:
         return ""
 
 
