@@ -9,9 +9,10 @@ from typing import Any
 
 # Numbers at which lengths and counts go wrong.
 _NUMBERS = (0, 1, 7, 8, 0x7F, 0x80, 0xFE, 0xFF, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
-_TEXTS = (
+# What somebody might try as a value.
+TEXTS = (
     "", " ", "*", "?", '""', "-", "\\", "=", "^", "%", "%s%n", "../../etc/passwd", "\0", "\n", "\r\nX: y", "\x1b$B", "\ud800",
-    "<script>", "'; DROP TABLE transactions --", "1e999999999", "NaN", "9" * 5000, "1." * 40, "x" * 70_000, "\u0661", "ä山😀",
+    "1" * 60_000 + "x", "<script>", "'; DROP TABLE transactions --", "1e999999999", "NaN", "9" * 5000, "1." * 40, "x" * 70_000, "\u0661", "ä山😀",
     "20240101-", "-20240101", "20240230", "+0100", "1.2.840.10008.1.2", "INSTANCE", "STUDY", "latest",
 )
 
@@ -61,9 +62,9 @@ class Mutator:
 
 
 def text(chance: random.Random) -> str:
-    """A text with which somebody might try something, or one of any characters."""
+    """One of these, or of any characters."""
     if chance.random() < 0.8:
-        return chance.choice(_TEXTS)
+        return chance.choice(TEXTS)
     return "".join(chr(chance.choice((chance.randrange(128), chance.randrange(0xD7FF)))) for _ in range(chance.randrange(30)))
 
 

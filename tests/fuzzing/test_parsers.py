@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from orthanc_inventory.config import KEYS, SCHEDULE_KEYS, InvalidConfiguration, read_configuration
@@ -41,6 +43,7 @@ KEYWORDS = [row.keyword for table in (STUDY, SERIES, INSTANCE) for row in table]
     "ExtendedMatchingMechanisms", "QueryRetrieveLevel", "TimezoneOffsetFromUTC", "Labels", "ScopeOfInventorySequence", "Rows",
     "SpecificCharacterSet", "FileAccessURI", "LossyImageCompressionRatio", "CodeValue", "00100010", "0010,0010", "x",
 ]
+GENERAL = f"{tag_for_keyword('GeneralMatchingSequence'):08X}"
 VALUES = [
     "DOE*", "D?E", "A\\B", '""', "CT\\MR", "20240101-20241231", "20240101", "-120000", "1.2.3\\1.2.4", "1.2.3", "ISO_IR 192",
     "RELATIONAL", "FUZZY\\DATETIME", "TIMEZONE_ADJUST", "+0100", "IMAGE", "STUDY", 5, ["a", "b"], "20240101120000.123456+0100",
@@ -77,9 +80,19 @@ def _labels(scope: Scope) -> dict[str, Any]:
     return {"Labels": list(scope.labels)} if scope.labels else {}
 
 
+def test_each_key_with_each_text(cases: Cases) -> None:
+    pairs = list(itertools.product(dict.fromkeys(KEYWORDS), mutator.TEXTS))
+    for number in cases("scopes of one key", len(pairs), len(pairs)):
+        keyword, text = pairs[number]
+        scope_of({keyword: text})
+        tag = f"{tag_for_keyword(keyword) or 0x00091001:08X}"
+        element = {"vr": dictionary_VR(tag) if keyword_for_tag(tag) else "LO", "Value": [text]}
+        scope_of({"ScopeOfInventorySequence": [{GENERAL: {"vr": "SQ", "Value": [{tag: element}]}}]})
+
+
 def test_scopes(cases: Cases) -> None:
     taken = 0
-    for number in cases("scopes, written by chance", 1000, 30_000):
+    for number in cases("scopes, written by chance", 500, 30_000):
         chance = random.Random(f"scope {number}")
         taken += scope_of(mutator.some_object(chance, KEYWORDS, VALUES)) is not None
     assert taken > 10
