@@ -117,6 +117,7 @@ KEYS: Mapping[str, Key | Mapping[str, Key]] = {
     "MaximumPendingRuns": _integer(10, 0, 1000),
     "MaximumImportSize": _integer(64, 1, 4096),
     "ThrottleDelay": _integer(0, 0, 60_000),
+    "Throttle": _choice("Delay", "Delay", "Auto"),
     "Retention": {"Keep": _integer(0, 0, 1_000_000), "Days": _integer(0, 0, 36_500)},
     "Notify": {"Url": Key("", _is_url, "an http or https URL without user, password or fragment")},
     "Schedules": Key([], lambda value: isinstance(value, list), "a list of schedules"),

@@ -14,6 +14,7 @@ from .dicom.values import legal_value
 from .host import Host
 from .production.instance_writer import Settings
 from .production.schedule import Schedule
+from .production.throttle import Throttle
 from .sources import Source
 from .sources.details import Details
 from .sources.find import Find
@@ -123,7 +124,15 @@ def _study_access(configuration: Mapping[str, Any], system: Mapping[str, Any]) -
     return access
 
 
-def make_settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Settings:
+def make_throttle(host: Host, configuration: Mapping[str, Any]) -> Throttle:
+    delay = configuration["ThrottleDelay"] / 1000
+    if configuration["Throttle"] == "Delay":
+        return Throttle(delay)
+    # It waits for the index as all that others ask for does, and costs the same in any archive.
+    return Throttle(delay, lambda: host.get("/changes?last"), host.log)
+
+
+def make_settings(configuration: Mapping[str, Any], system: Mapping[str, Any], throttle: Throttle) -> Settings:
     base_uri = configuration["FileAccess"]["BaseUri"]
     base = {"StoredInstanceBaseURI": base_uri} if base_uri else {}
     attributes: dict[str, Any] = {
@@ -143,7 +152,7 @@ def make_settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -
     return Settings(
         store=configuration["StoreIn"],
         records_per_instance=configuration["MaxRecordsPerInstance"],
-        throttle=configuration["ThrottleDelay"] / 1000,
+        throttle=throttle,
         timezone=configuration["Timezone"],
         attributes=attributes,
         days=configuration["Retention"]["Days"],
@@ -151,7 +160,9 @@ def make_settings(configuration: Mapping[str, Any], system: Mapping[str, Any]) -
     )
 
 
-def facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], source: Source) -> dict[str, Any]:
+def facts(
+    host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any], source: Source, throttle: Throttle
+) -> dict[str, Any]:
     return {
         "Version": __version__,
         "OrthancVersion": system["Version"],
@@ -163,4 +174,6 @@ def facts(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any
         "StoreIn": configuration["StoreIn"],
         "Level": configuration["Level"],
         "Detail": configuration["Detail"],
+        "Throttle": configuration["Throttle"],
+        "Resting": round(100 * throttle.share),
     }

@@ -18,7 +18,8 @@ from . import __version__
 from .config import InvalidConfiguration, read_configuration
 from .host import Answer, Host, Request, RestError, describe
 from .parts import (
-    facts, is_alone, make_repository, make_schedules, make_settings, make_snapshots, make_source, state_folder,
+    facts, is_alone, make_repository, make_schedules, make_settings, make_snapshots, make_source, make_throttle,
+    state_folder,
 )
 from .production.catalogue import Catalogue
 from .production.changes import Changes
@@ -173,7 +174,8 @@ class Plugin:
 
         sources = {detail: open_source(detail) for detail in DETAILS}
         source = sources[configuration["Detail"]]
-        settings = make_settings(configuration, system)
+        throttle = make_throttle(host, configuration)
+        settings = make_settings(configuration, system, throttle)
         catalogue = Catalogue(journal, stores)
         findings = Findings(journal)
         files = StoredFiles(host, system)
@@ -183,13 +185,13 @@ class Plugin:
         }
 
         def measure() -> None:
-            observe(host.set_metric, runs, journal)
+            observe(host.set_metric, runs, journal, throttle)
 
         def make_work(transaction: Transaction, interrupted: threading.Event) -> Work:
             if transaction.kind is Kind.VERIFICATION:
                 return Verification(
                     transaction, lambda breathe: catalogue.reopen(transaction.verified_uid, breathe),
-                    archives[transaction.check], sources.get(transaction.detail), files, findings, journal, settings.throttle,
+                    archives[transaction.check], sources.get(transaction.detail), files, findings, journal, throttle,
                     interrupted, host.log, measure,
                 )
             if transaction.source:
@@ -247,7 +249,7 @@ class Plugin:
             *transactions.routes(),
             *VerificationRoutes(catalogue, sources, runs, findings, transactions.accept).routes(),
             *previews.routes(),
-            *StatusRoutes(runs, schedules, lambda: facts(host, configuration, system, source), dimse.status).routes(),
+            *StatusRoutes(runs, schedules, lambda: facts(host, configuration, system, source, throttle), dimse.status).routes(),
             *ScheduleRoutes(schedules).routes(),
             *InventoryRoutes(catalogue).routes(),
             *StudyRoutes(catalogue).routes(),

@@ -13,6 +13,7 @@ from orthanc_inventory.production.journal import Journal
 from orthanc_inventory.production.changes import Changes
 from orthanc_inventory.production.instance_writer import Settings
 from orthanc_inventory.production.producer import Producer
+from orthanc_inventory.production.throttle import Throttle
 from orthanc_inventory.production.transaction import Transaction, utc_now
 
 from .memory import MemorySource, MemoryStore
@@ -70,7 +71,7 @@ def make_producer(journal: Journal, changes: Changes) -> Callable[..., Producer]
             "InventoryAccessEndPointsSequence": [{"StoredInstanceBaseURI": "http://127.0.0.1:8042/"}],
         }
         chosen: dict[str, Any] = {
-            "store": "Memory", "records_per_instance": 50_000, "throttle": 0.0,
+            "store": "Memory", "records_per_instance": 50_000, "throttle": Throttle(),
             "timezone": "+0100", "attributes": attributes,
             "reference_access": {"FileAccessURI": "./inventories/{uid}/file", "ContainerFileType": "DICOM"},
             **settings,

@@ -27,6 +27,7 @@ from ..dicom.values import legal_value
 from ..production.instance_writer import Settings
 from ..production.journal import Journal
 from ..production.producer import Producer
+from ..production.throttle import Throttle
 from ..production.transaction import DETAILS, Transaction
 from ..services.dimse.remote_archive import RemoteArchive
 from ..services.remote_dicomweb import RemoteDicomWeb, WebError, listed
@@ -171,7 +172,7 @@ def _settings(access: Mapping[str, str]) -> Settings:
     return Settings(
         store="Directory",
         records_per_instance=_RECORDS_PER_INSTANCE,
-        throttle=0,
+        throttle=Throttle(),
         timezone="",
         attributes={
             "Manufacturer": "orthanc-inventory",

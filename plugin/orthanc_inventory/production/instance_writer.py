@@ -13,6 +13,7 @@ from ..dicom.scope import Scope
 from ..dicom.uids import new_uid
 from ..stores import Store
 from .journal import KeptInstance
+from .throttle import Throttle
 from .transaction import Transaction
 
 
@@ -21,13 +22,13 @@ class Settings:
     """What the administrator decided about production.
 
     ``attributes`` stand in each instance (equipment, end points); ``reference_access`` tells how a referenced inventory is
-    reached, with ``{uid}`` in place of its UID; ``throttle`` are seconds between studies; ``timezone`` is an offset such
+    reached, with ``{uid}`` in place of its UID; ``throttle`` are the rests between studies; ``timezone`` is an offset such
     as ``+0100``, or empty for that of the server; ``days`` is how long inventories are kept, 0 for ever.
     """
 
     store: str
     records_per_instance: int
-    throttle: float
+    throttle: Throttle
     timezone: str
     attributes: Mapping[str, Any]
     reference_access: Mapping[str, str]

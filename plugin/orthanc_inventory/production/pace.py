@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from .throttle import Throttle
 from .transaction import Interrupted, Transaction
 
 _SECONDS_BETWEEN_LOG_LINES = 10.0
@@ -13,18 +14,19 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Pace:
-    """``throttle`` are seconds of rest; ``observe`` is called about once a second, ``log`` every ten."""
+    """``throttle`` says how long to rest; ``observe`` is called about once a second, ``log`` every ten."""
 
     def __init__(
         self,
         transaction: Transaction,
-        throttle: float,
+        throttle: Throttle,
         interrupted: threading.Event,
         observe: Callable[[], None],
         log: Callable[[], None],
     ) -> None:
         self._transaction = transaction
         self._throttle = throttle
+        throttle.begin()
         self._interrupted = interrupted
         self._observe = observe
         self._log = log
@@ -33,7 +35,7 @@ class Pace:
 
     def rest(self) -> None:
         """Before a study. Raises: Interrupted."""
-        self.wait(self._throttle)
+        self.wait(self._throttle.rest())
 
     def wait(self, seconds: float) -> None:
         """Raises: Interrupted."""

@@ -23,6 +23,7 @@ from .examination import Doubtful, Examination, Outcome, count
 from .findings import Finding, Findings
 from .journal import Journal
 from .pace import Pace
+from .throttle import Throttle
 from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, CannotGoOn, State, Transaction, Verified, utc_now
 
 # A checkpoint comes after so many studies or seconds.
@@ -51,7 +52,7 @@ class Verification:
         files: StoredFiles,
         findings: Findings,
         journal: Journal,
-        throttle: float,
+        throttle: Throttle,
         interrupted: threading.Event,
         log: Callable[[str], None],
         observe: Callable[[], None],

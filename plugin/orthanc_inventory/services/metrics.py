@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..production.journal import Journal
 from ..production.runs import Runs
 from ..production.schedules import Schedules
+from ..production.throttle import Throttle
 from ..production.transaction import Kind, State, Verified
 
 METRICS = {
@@ -18,6 +19,7 @@ METRICS = {
     "orthanc_inventory_run_series": "its series records so far",
     "orthanc_inventory_run_instances": "its instance records so far",
     "orthanc_inventory_run_skipped": "its resources that could not be read so far",
+    "orthanc_inventory_resting": "percent of its time that the run rests now, as Throttle Auto makes it",
     "orthanc_inventory_verification_progress": "percent of the verification that goes on, or went on last",
     "orthanc_inventory_verification_checked": "what it looked for so far",
     "orthanc_inventory_verification_missing": "what of that is not in the archive",
@@ -39,7 +41,7 @@ def observe_schedules(set_metric: Callable[[str, float], None], schedules: Sched
         set_metric(name, value)
 
 
-def observe(set_metric: Callable[[str, float], None], runs: Runs, journal: Journal) -> None:
+def observe(set_metric: Callable[[str, float], None], runs: Runs, journal: Journal, throttle: Throttle) -> None:
     """Sets every metric to what is true now."""
     unfinished = runs.unfinished()
     states = [transaction.state for transaction in unfinished]
@@ -58,6 +60,7 @@ def observe(set_metric: Callable[[str, float], None], runs: Runs, journal: Journ
         "orthanc_inventory_run_series": latest.progress.series if latest else 0,
         "orthanc_inventory_run_instances": latest.progress.instances if latest else 0,
         "orthanc_inventory_run_skipped": latest.progress.skipped if latest else 0,
+        "orthanc_inventory_resting": 100 * throttle.share,
         "orthanc_inventory_verification_progress": verification.percent if verification else 0,
         "orthanc_inventory_verification_checked": verified.checked,
         "orthanc_inventory_verification_missing": verified.missing,
