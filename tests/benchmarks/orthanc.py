@@ -18,8 +18,11 @@ from orthanc_inventory.stores.orthanc import PSEUDO_PATIENT
 
 from ..integration.server import Installation, Server
 from . import archive
+from .process import forget_peak, memory
 
-_SCRIPT = Path(__file__).with_name("script.py")
+SCRIPT = Path(__file__).with_name("script.py")
+# Seconds for an answer.
+PATIENCE = 4 * 3600
 _INVENTORY = {"FileAccess": {"BaseUri": "http://127.0.0.1:8042/"}}
 _KEPT = {"PatientID": PSEUDO_PATIENT}
 
@@ -49,7 +52,7 @@ class Measurement:
 def measure(installation: Installation, instances: int) -> Measurement:
     archive.fill(installation, instances)
     directory, same, orthanc, reads, ingests = [], [], [], [], []
-    memory = 0
+    grown = 0
     rounds = range(max(3, 300_000 // instances))
     with _server(installation, instances, "Directory") as server:
         _raw_read(server, instances)  # warms up
@@ -59,7 +62,7 @@ def measure(installation: Installation, instances: int) -> Measurement:
             reads.append(read)
             directory.append(read / run)
             same.append(_raw_read(server, instances, "read-as-the-plugin") / run)
-            memory = max(memory, growth)
+            grown = max(grown, growth)
         system = _longest_wait(server, instances)
         first_status = max(_first_status(server) for _ in rounds)
     with _server(installation, instances, "Orthanc") as server:
@@ -73,7 +76,7 @@ def measure(installation: Installation, instances: int) -> Measurement:
         system = max(system, _longest_wait(server, instances))
     return Measurement(
         instances, instances / median(reads), median(ingests), median(directory), median(same), median(orthanc),
-        first_status, system, memory,
+        first_status, system, grown,
     )
 
 
@@ -90,7 +93,7 @@ def measure_detail(installation: Installation, instances: int) -> tuple[float, f
 def _server(installation: Installation, instances: int, store: str) -> Iterator[Server]:
     folder = archive.folder(installation, instances)
     shutil.rmtree(folder / "storage" / "inventory", ignore_errors=True)
-    server = Server(installation, folder, inventory={**_INVENTORY, "StoreIn": store}, script=_SCRIPT)
+    server = Server(installation, folder, inventory={**_INVENTORY, "StoreIn": store}, script=SCRIPT)
     try:
         server.start()
         _delete_inventories(server)
@@ -101,27 +104,27 @@ def _server(installation: Installation, instances: int, store: str) -> Iterator[
 
 
 def _raw_read(server: Server, instances: int, way: str = "read") -> float:
-    answer = requests.get(f"{server.url}/benchmark/{way}", timeout=600).json()
+    answer = requests.get(f"{server.url}/benchmark/{way}", timeout=PATIENCE).json()
     assert answer["Instances"] == instances
     return answer["Seconds"]
 
 
 def run_once(server: Server, instances: int, keep: bool = False, detail: str = "Index") -> tuple[float, int]:
     """Seconds that it took, and bytes by which Orthanc grew."""
-    process = Path(f"/proc/{server.process_id}")
-    (process / "clear_refs").write_text("5")  # forgets the peak
-    before = _status(process, "VmRSS")
+    process = server.process_id
+    forget_peak(process)
+    before = memory(process, "VmRSS")
     with requests.Session() as session:
         session.get(f"{server.url}/system")  # to connect takes its time as well
         start = time.perf_counter()
         body = {"Synchronous": True, "Detail": detail}
-        transaction = session.post(f"{server.url}/inventories", json=body, timeout=600).json()
+        transaction = session.post(f"{server.url}/inventories", json=body, timeout=PATIENCE).json()
         seconds = time.perf_counter() - start
     assert transaction["State"] == "Success" and transaction["Instances"] == instances, transaction
-    memory = _status(process, "VmHWM") - before
+    growth = memory(process, "VmHWM") - before
     if not keep:
         server.delete(f"/inventories/{transaction['SOPInstanceUID']}")
-    return seconds, memory
+    return seconds, growth
 
 
 def _longest_wait(server: Server, instances: int) -> float:
@@ -152,11 +155,6 @@ def _probe(url: str, done: threading.Event, waits: list[float]) -> None:
             start = time.perf_counter()
             session.get(f"{url}/system", timeout=60).raise_for_status()
             waits.append(time.perf_counter() - start)
-
-
-def _status(process: Path, name: str) -> int:
-    line = next(line for line in (process / "status").read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1]) * 1024
 
 
 def _raw_ingest(server: Server) -> float:

@@ -23,13 +23,13 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from ..integration.server import INSTALLATIONS, Installation, Server, free_port
 from ..interop.peer import keys
-from ..interop.raw_messages import RawScu, raw_scu
+from ..interop.raw_messages import Counted, RawScu, raw_scu
 from . import archive
-from .orthanc import _status
+from .process import forget_peak, memory, processor_seconds
 
 _SCRIPT = Path(__file__).with_name("repository_query_script.py")
-_REPOSITORY, _STUDY_ROOT = "1.2.840.10008.5.1.4.1.1.201.6", "1.2.840.10008.5.1.4.1.2.2.1"
-_PAGE = 10_000
+REPOSITORY, _STUDY_ROOT = "1.2.840.10008.5.1.4.1.1.201.6", "1.2.840.10008.5.1.4.1.2.2.1"
+PAGE = 10_000
 
 
 @dataclass
@@ -64,7 +64,7 @@ def measure(installation: Installation, instances: int) -> Measurement:
     )
     try:
         server.start()
-        with raw_scu(port, _REPOSITORY, extended=(1,), patience=1800) as ours:
+        with raw_scu(port, REPOSITORY, extended=(1,), patience=1800) as ours:
             measurement = _measure(server, ours, instances)
         server.stop()
         return measurement
@@ -73,16 +73,16 @@ def measure(installation: Installation, instances: int) -> Measurement:
 
 
 def _measure(server: Server, ours: RawScu, instances: int) -> Measurement:
-    process = Path(f"/proc/{server.process_id}")
+    process = server.process_id
 
     def timed(work: Callable[[], object]) -> tuple[float, float]:
         """Seconds by the clock, and of processor time in Orthanc."""
-        before, start = _processor(process), time.perf_counter()
+        before, start = processor_seconds(process), time.perf_counter()
         work()
-        return time.perf_counter() - start, _processor(process) - before
+        return time.perf_counter() - start, processor_seconds(process) - before
 
     def walk() -> None:
-        counted = ours.count(_query(RecordKey=None))
+        counted = ours.count(query(RecordKey=None))
         assert (counted.pending, counted.status) == (instances, 0), counted
 
     def replay() -> None:
@@ -90,7 +90,7 @@ def _measure(server: Server, ours: RawScu, instances: int) -> Measurement:
 
     def native() -> None:
         with raw_scu(server.dicom_port, _STUDY_ROOT, called="ORTHANC", patience=1800) as theirs:
-            counted = theirs.count(_query())
+            counted = theirs.count(query())
             assert (counted.pending, counted.status) == (instances, 0), counted
 
     server.get("/benchmark/record/begin")
@@ -99,10 +99,10 @@ def _measure(server: Server, ours: RawScu, instances: int) -> Measurement:
     load = os.getloadavg()[0]
     times = range(5 if instances < 100_000 else 3)
     rounds = [(timed(replay), timed(walk), timed(native)) for _ in times]
-    (process / "clear_refs").write_text("5")  # forgets the peak
-    before = _status(process, "VmRSS")
+    forget_peak(process)
+    before = memory(process, "VmRSS")
     walk()
-    memory = _status(process, "VmHWM") - before
+    grown = memory(process, "VmHWM") - before
     pages = [list(_pages(ours, instances)) for _ in times]
     rate, raw, theirs = (
         instances / median(seconds for seconds, _ in column) for column in zip(*((one[1], one[0], one[2]) for one in rounds))
@@ -111,11 +111,11 @@ def _measure(server: Server, ours: RawScu, instances: int) -> Measurement:
         instances, rate, raw, theirs,
         median(one[0][0] / one[1][0] for one in rounds), median(one[0][1] / one[1][1] for one in rounds),
         median(one[2][0] / one[1][0] for one in rounds), median(one[2][1] / one[1][1] for one in rounds),
-        (median(one[0] for one in pages), median(one[-1] for one in pages)), memory, load,
+        (median(one[0] for one in pages), median(one[-1] for one in pages)), grown, load,
     )
 
 
-def _query(**values: object) -> Dataset:
+def query(**values: object) -> Dataset:
     return keys(QueryRetrieveLevel="IMAGE", SOPInstanceUID="", InstanceNumber="", SeriesInstanceUID="", StudyInstanceUID="",
                 **values)
 
@@ -124,21 +124,21 @@ def _pages(ours: RawScu, instances: int) -> Iterator[float]:
     """The seconds of each full page of the whole walk."""
     prior, told = None, 0
     while told < instances:
-        counted = ours.count(_query(RecordKey=None, PriorRecordKey=prior, MaximumNumberOfRecords=_PAGE))
+        counted = ours.count(query(RecordKey=None, PriorRecordKey=prior, MaximumNumberOfRecords=PAGE))
         told += counted.pending
         assert counted.status == (0xB001 if told < instances else 0), counted
-        prior = pydicom.dcmread(BytesIO(_PREAMBLE + counted.last), force=True).RecordKey
-        if counted.pending == _PAGE:
+        prior = key_of(counted)
+        if counted.pending == PAGE:
             yield counted.seconds
+
+
+def key_of(counted: Counted) -> bytes:
+    """The Record Key of the last record."""
+    return pydicom.dcmread(BytesIO(_PREAMBLE + counted.last), force=True).RecordKey
 
 
 _META = b"\2\0\x10\0UI\x14\0" + ExplicitVRLittleEndian.encode() + b"\0"
 _PREAMBLE = bytes(128) + b"DICM" + b"\2\0\0\0UL\4\0" + len(_META).to_bytes(4, "little") + _META
-
-
-def _processor(process: Path) -> float:
-    user, system = (process / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def table_rows(name: str, entry: Measurement) -> Iterator[tuple[str, str, str, str]]:
@@ -150,7 +150,7 @@ def table_rows(name: str, entry: Measurement) -> Iterator[tuple[str, str, str, s
     yield place, f"... against the same requests alone, {entry.raw:,.0f}/s", against_raw, "0.90 or more"
     against_native = f"{entry.against_native:.1f} times; by processor time {entry.against_native_by_processor:.1f}"
     yield place, f"... against Orthanc's own C-FIND, {entry.native:,.0f}/s", against_native, "1 or more"
-    yield place, f"... last page of {_PAGE:,} against the first, {first:.2f} s", f"{last / first:.2f}", "1.20 or less"
+    yield place, f"... last page of {PAGE:,} against the first, {first:.2f} s", f"{last / first:.2f}", "1.20 or less"
     yield place, "... growth of Orthanc in a walk", f"{entry.memory / 1e6:.1f} MB", ""
     yield place, "... load of the machine meanwhile", f"{entry.load:.1f}", ""
 

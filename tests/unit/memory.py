@@ -78,7 +78,7 @@ class MemorySource:
     def all_studies(self) -> Sequence[str]:
         return list(self._studies)
 
-    def children(self, study: str) -> tuple[str, Sequence[str]]:
+    def children(self, study: str, group: Group | None = None) -> tuple[str, Sequence[str]]:
         return "", self._studies[study].children
 
     def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
@@ -96,7 +96,7 @@ class MemorySource:
     def studies(self, scope: Scope) -> Sequence[str]:
         return list(self._studies)
 
-    def group(self, studies: Sequence[str], level: str, scope: Scope) -> Group:
+    def group(self, studies: Sequence[str], level: str, scope: Scope, uids: Sequence[str] = ()) -> Group:
         return Group(studies[:1], {}, set())
 
     def read(

@@ -42,7 +42,7 @@ class Archive(MemorySource):
 
     skipped: tuple[Skipped, ...] = ()
 
-    def children(self, study: str) -> tuple[str, Sequence[str]]:
+    def children(self, *arguments: Any) -> tuple[str, Sequence[str]]:
         raise StudyDeleted  # so that studies are read
 
     def read(self, study: str, *arguments: Any) -> Any:

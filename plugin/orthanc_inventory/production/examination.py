@@ -14,6 +14,7 @@ from ..reader.inventory import Inventory
 from ..reader.merged import MergedStudy
 from ..reader.records import Instance
 from ..sources import Archive, Moved, StudyDeleted, StudyUnreadable
+from ..sources.group import Group
 from ..sources.stored_files import StoredFiles
 from .comparison import Listed, Stored, different_numbers, extra, missing, pairs
 from .findings import Finding, FindingKind
@@ -69,14 +70,23 @@ class Examination:
         self._check = check
         self._breathe = breathe
         self._level = inventory.level
+        self._by_identifiers = check == "EXISTS" and inventory.level == "INSTANCE"
+        # What is read of studies: the series tell the instances, too.
+        self._read_level = "INSTANCE" if inventory.level == "INSTANCE" else "SERIES"
+        self._group: Group | None = None
 
-    def study(self, study: MergedStudy, again: bool) -> Outcome:
-        """Raises: Doubtful, unless this is ``again``; InvalidInventory, MissingInstance, Interrupted, HostError."""
-        own = identifier_of(study.patient_id, study.uid)
+    def study(self, study: MergedStudy, following: Sequence[MergedStudy] = (), again: bool = False) -> Outcome:
+        """``following`` are those that are to be looked at next.
+
+        Raises: Doubtful, unless this is ``again``; InvalidInventory, MissingInstance, Interrupted, HostError.
+        """
+        own = _identifier(study)
         listed = Listed([study], self._level)
-        if self._check == "EXISTS" and self._level == "INSTANCE" and self._is_just_as_listed(listed, own):
+        group = None if again else self._group_of([study, *following])
+        if self._by_identifiers and self._is_just_as_listed(listed, own, group):
             return _outcome(listed, [own])
-        stored, skipped = self._read([own], again)
+        # What is in a group is taken once.
+        stored, skipped = self._read([own], again, None if self._by_identifiers else group)
         identifiers = [own]
         if not stored:
             studies, identifiers = self._others(study, own)
@@ -103,22 +113,31 @@ class Examination:
             return [], []
         return left or [study], [identifier for identifier in candidates if identifier not in listed]
 
-    def _is_just_as_listed(self, listed: Listed, own: str) -> bool:
+    def _group_of(self, studies: Sequence[MergedStudy]) -> Group:
+        """That of the first of these studies, read anew with those that follow it where it is in none."""
+        if self._group is None or _identifier(studies[0]) not in self._group.studies:
+            level = "SERIES" if self._by_identifiers else self._read_level
+            uids = [study.uid for study in studies]
+            self._group = self._archive.group([_identifier(study) for study in studies], level, Scope(), uids)
+        return self._group
+
+    def _is_just_as_listed(self, listed: Listed, own: str, group: Group | None) -> bool:
         """By IDs alone, which is fast; False: the study must be read to tell in what it differs."""
         try:
-            present = set(self._archive.children(own)[1])
+            present = set(self._archive.children(own, group)[1])
         except (StudyDeleted, HostError):
             return False
         expected, known = listed.identifiers()
         return expected <= present <= known and bool(present)
 
-    def _read(self, identifiers: Sequence[str], again: bool) -> tuple[list[Stored], dict[str, str]]:
+    def _read(
+        self, identifiers: Sequence[str], again: bool, group: Group | None = None
+    ) -> tuple[list[Stored], dict[str, str]]:
         """What is there of these studies, and why what cannot be read of them cannot, by ID."""
-        level = "INSTANCE" if self._level == "INSTANCE" else "SERIES"
         found, skipped = [], []
         for identifier in identifiers:
             try:
-                read = self._archive.read(identifier, level, Scope(), Stored.from_record)
+                read = self._archive.read(identifier, self._read_level, Scope(), Stored.from_record, group)
             except StudyDeleted:
                 continue
             except StudyUnreadable as error:
@@ -248,6 +267,11 @@ class Examination:
         if digests and not any(mac == digest for (_, mac), digest in zip(digests, found)):
             return different("MAC", digests[0][1], found[0])
         return bool(digests or md5)
+
+
+def _identifier(study: MergedStudy) -> str:
+    """Orthanc's ID of it, if it has the Patient ID of the inventory."""
+    return identifier_of(study.patient_id, study.uid)
 
 
 def _is_known(algorithm: str) -> bool:

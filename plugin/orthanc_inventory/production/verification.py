@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 
 from ..dicom.instants import microseconds
 from ..dicom.scope import Scope
@@ -31,6 +32,8 @@ _STUDIES_BETWEEN_CHECKPOINTS = 1000
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 # What seems to be missing is not looked up again before this time, in which it may come back (seconds).
 _PATIENCE = 1.0
+# Studies of the inventory that are known ahead, so that several can be read at once.
+_AHEAD = 64
 
 
 class Verification:
@@ -127,16 +130,18 @@ class Verification:
 
     def _look_for_listed(self, inventory: Inventory, examination: Examination) -> None:
         progress = self._transaction.progress
-        for study in inventory.merged_studies(since=progress.studies):
-            self._pace.rest()
-            try:
-                self._take(examination.study(study, again=False))
-            except Doubtful:
-                self._doubtful.append(study)
-            progress.studies += 1
-            progress.position += 1
-            self._pace.tell()
-            self._checkpoint_if_due(examination)
+        listed = inventory.merged_studies(since=progress.studies)
+        while studies := list(islice(listed, _AHEAD)):
+            for place, study in enumerate(studies, 1):
+                self._pace.rest()
+                try:
+                    self._take(examination.study(study, studies[place:]))
+                except Doubtful:
+                    self._doubtful.append(study)
+                progress.studies += 1
+                progress.position += 1
+                self._pace.tell()
+                self._checkpoint_if_due(examination)
         self._checkpoint(examination)
 
     def _look_for_extra(self, inventory: Inventory, examination: Examination) -> None:

@@ -59,8 +59,11 @@ class Source(Protocol):
     def studies(self, scope: Scope) -> Collection[str]:
         """The identifiers of all studies that may match, as a snapshot of this moment."""
 
-    def group(self, studies: Sequence[str], level: str, scope: Scope) -> Group:
-        """Reads the first of these studies together, as many as are worth it. What is wrong with one shows in ``read``."""
+    def group(self, studies: Sequence[str], level: str, scope: Scope, uids: Sequence[str] = ()) -> Group:
+        """Reads the first of these studies together, as many as are worth it. What is wrong with one shows in ``read``.
+
+        ``uids`` are their Study Instance UIDs, where these are known.
+        """
 
     def read(
         self,
@@ -90,7 +93,7 @@ class Archive(Source, Protocol):
     def all_studies(self) -> Collection[str]:
         """The identifiers of all studies, as a snapshot of this moment."""
 
-    def children(self, study: str) -> tuple[str, Sequence[str]]:
+    def children(self, study: str, group: Group | None = None) -> tuple[str, Sequence[str]]:
         """LastUpdate of a study, and the identifiers of its series and instances. Raises: StudyDeleted."""
 
     def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:

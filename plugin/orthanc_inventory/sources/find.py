@@ -55,8 +55,12 @@ class Find:
         """Orthanc cuts each answer to its own limit without a word, so no more than that is asked for at once."""
         return min(_PAGE, self._host.configuration.get(limit) or _PAGE)
 
-    def heads(self, studies: Sequence[str]) -> dict[str, Resource]:
-        return self._pages.read(studies)
+    def heads(self, studies: Sequence[str], uids: Sequence[str] = ()) -> dict[str, Resource]:
+        if not uids:
+            return self._pages.read(studies)
+        known = [{"ID": study, "MainDicomTags": {"StudyInstanceUID": uid}} for study, uid in zip(studies, uids)]
+        found = self.heads_again(known)
+        return {study: found[study] for study in studies if study in found}
 
     def heads_again(self, studies: Sequence[Resource]) -> dict[str, Resource]:
         found: dict[str, Resource] = {}

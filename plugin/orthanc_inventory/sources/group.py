@@ -30,8 +30,11 @@ class Strategy(Protocol):
     # As many are worth to be read in one group.
     studies_at_once: int
 
-    def heads(self, studies: Sequence[str]) -> dict[str, Resource]:
-        """What each study says of itself, without those that are gone; it may be from some time before."""
+    def heads(self, studies: Sequence[str], uids: Sequence[str] = ()) -> dict[str, Resource]:
+        """What each study says of itself, without those that are gone; it may be from some time before.
+
+        ``uids`` are their Study Instance UIDs, if these are known.
+        """
 
     def heads_again(self, studies: Sequence[Resource]) -> dict[str, Resource]:
         """The same, as it is now."""
@@ -94,10 +97,12 @@ def read_group(
     with_instances: bool,
     may_match_head: Callable[[Resource], bool],
     may_match: Callable[[Opened], bool],
+    uids: Sequence[str] = (),
 ) -> Group:
     """Reads the first of the studies, as many as are worth it.
 
     Args:
+        uids: their Study Instance UIDs, if these are known.
         may_match_head, may_match: whether a study may be in scope, by as much as is known of it.
     """
     if strategy.studies_at_once == 1:
@@ -105,10 +110,11 @@ def read_group(
     looked: list[str] = []
     opened: dict[str, Opened] = {}
     try:
-        while len(looked) < min(strategy.studies_at_once, len(studies)) and _size(opened) < _INSTANCES:
-            part = studies[len(looked) : len(looked) + _LOOK]
-            looked += part
-            found = _open(strategy, list(strategy.heads(part).values()), may_match_head)
+        most = min(strategy.studies_at_once, len(studies))
+        while len(looked) < most and not (with_instances and _size(opened) >= _INSTANCES):
+            part = slice(len(looked), len(looked) + _LOOK)
+            looked += studies[part]
+            found = _open(strategy, list(strategy.heads(studies[part], uids[part]).values()), may_match_head)
             opened |= {study: entry._replace(in_scope=entry.in_scope and may_match(entry)) for study, entry in found.items()}
         if with_instances:
             opened |= _with_instances(strategy, opened)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..dicom.attributes import SERIES, STUDY
@@ -31,6 +32,8 @@ from .study_pages import head as study_head
 
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
+# Studies of a list of all that are known ahead, so that several can be read at once.
+_FOLLOWING = 1000
 # Instance Availability (0008,0056): what Orthanc lists can be fetched at once. Study and series say it for their instances.
 _AVAILABILITY = "ONLINE"
 
@@ -126,23 +129,22 @@ class IndexSource:
 
     def all_children(self) -> Iterator[tuple[str, str, Sequence[str]]]:
         studies = self.all_studies()
-        group = self._children_of(studies)
-        for study in studies:
+        group: Group | None = None
+        for place, study in enumerate(studies):
+            if group is None or study not in group.studies:
+                group = self.group(studies[place : place + _FOLLOWING], "STUDY", Scope())
             try:
-                yield study, *self._children(study, group)
+                yield study, *self.children(study, group)
             except StudyDeleted:
                 continue
 
-    def children(self, study: str) -> tuple[str, list[str]]:
-        return self._children(study, self._children_of([study]))
-
-    def _children_of(self, studies: Sequence[str]) -> Group | None:
-        return self._snapshot.group(studies, Wanted()) if self._snapshot is not None else None
-
-    def _children(self, study: str, group: Group | None) -> tuple[str, list[str]]:
-        opened = self._take(group, study)
-        if opened is not None:
-            return opened.head["LastUpdate"], _identifiers(opened.series)
+    def children(self, study: str, group: Group | None = None) -> tuple[str, list[str]]:
+        if group is None and self._snapshot is not None:
+            group = self.group([study], "STUDY", Scope())
+        with suppress(Moved):
+            opened = self._take(group, study)
+            if opened is not None:
+                return opened.head["LastUpdate"], _identifiers(opened.series)
         try:
             head = study_head(self._host, study)
             return head["LastUpdate"], _identifiers(self._strategy.series([head])[study])
@@ -170,7 +172,7 @@ class IndexSource:
                 self._lose_snapshot(error)
         return self._query.studies(scope)
 
-    def group(self, studies: Sequence[str], level: str, scope: Scope) -> Group:
+    def group(self, studies: Sequence[str], level: str, scope: Scope, uids: Sequence[str] = ()) -> Group:
         if self._snapshot is not None:
             wanted = Wanted(
                 deeper(level, scope.deepest_level) == "INSTANCE",
@@ -182,7 +184,7 @@ class IndexSource:
         with_instances = deeper(level, scope.deepest_level) == "INSTANCE"
         return read_group(
             self._strategy, studies, with_instances,
-            lambda head: self._may_match_head(head, scope), lambda opened: self._may_match(opened, scope),
+            lambda head: self._may_match_head(head, scope), lambda opened: self._may_match(opened, scope), uids,
         )
 
     def read(

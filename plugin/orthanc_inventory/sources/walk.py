@@ -23,7 +23,7 @@ class Walk:
         self._host = host
         self._objects = objects
 
-    def heads(self, studies: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def heads(self, studies: Sequence[str], uids: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
         return heads(self._host, studies)
 
     def heads_again(self, studies: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -122,7 +122,7 @@ class RemoteSource:
 
     # One study
 
-    def group(self, studies: Sequence[str], level: str, scope: Scope) -> Group:
+    def group(self, studies: Sequence[str], level: str, scope: Scope, uids: Sequence[str] = ()) -> Group:
         """Each study is asked for alone."""
         return Group(studies[:1], {}, set())
 
