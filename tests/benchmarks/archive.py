@@ -1,10 +1,16 @@
-"""Archives of any size: CT studies of small objects, made once and kept."""
+"""Archives of any size: CT studies of small objects, made once and kept.
+
+They come in by Orthanc's REST, a study in a ZIP: half as much work as one by one. A million take 20 minutes, 6 GB and as many
+files; with other work on the machine, so much longer.
+"""
 
 from __future__ import annotations
 
 import shutil
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import requests
@@ -30,11 +36,11 @@ def fill(installation: Installation, instances: int, series: int = SERIES, in_se
         return
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    server = Server(installation, place, inventory={"Enable": False}).start()
+    server = Server(installation, place, configuration={"StableAge": 60}, inventory={"Enable": False}).start()
     try:
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(3) as pool:
             studies = range(instances // (series * in_series))
-            for _ in pool.map(lambda study: _store(server.url, files(study, series, in_series)), studies):
+            for _ in pool.map(lambda study: _store(server.url, list(files(study, series, in_series))), studies):
                 pass
         assert server.get("/statistics")["CountInstances"] == instances
         server.stop()
@@ -43,10 +49,13 @@ def fill(installation: Installation, instances: int, series: int = SERIES, in_se
     complete.touch()
 
 
-def _store(url: str, files: Iterator[bytes]) -> None:
-    with requests.Session() as session:
-        for file in files:
-            assert session.post(f"{url}/instances", data=file, timeout=60).json()["Status"] == "Success"
+def _store(url: str, files: list[bytes]) -> None:
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w") as archive_of_study:
+        for number, file in enumerate(files):
+            archive_of_study.writestr(str(number), file)
+    answers = requests.post(f"{url}/instances", data=content.getvalue(), timeout=600).json()
+    assert [answer["Status"] for answer in answers] == ["Success"] * len(files), answers
 
 
 def files(study: int, series: int, in_series: int) -> Iterator[bytes]:

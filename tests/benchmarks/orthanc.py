@@ -55,19 +55,19 @@ def measure(installation: Installation, instances: int) -> Measurement:
     grown = 0
     rounds = range(max(3, 300_000 // instances))
     with _server(installation, instances, "Directory") as server:
-        _raw_read(server, instances)  # warms up
+        raw_read(server, instances)  # warms up
         for _ in rounds:
-            read = _raw_read(server, instances)
+            read = raw_read(server, instances)
             run, growth = run_once(server, instances)
             reads.append(read)
             directory.append(read / run)
-            same.append(_raw_read(server, instances, "read-as-the-plugin") / run)
+            same.append(raw_read(server, instances, "read-as-the-plugin") / run)
             grown = max(grown, growth)
         system = _longest_wait(server, instances)
         first_status = max(_first_status(server) for _ in rounds)
     with _server(installation, instances, "Orthanc") as server:
         for _ in rounds:
-            read = _raw_read(server, instances)
+            read = raw_read(server, instances)
             run, _ = run_once(server, instances, keep=True)
             ingest = _raw_ingest(server)
             reads.append(read)
@@ -103,7 +103,7 @@ def _server(installation: Installation, instances: int, store: str) -> Iterator[
         server.kill()
 
 
-def _raw_read(server: Server, instances: int, way: str = "read") -> float:
+def raw_read(server: Server, instances: int, way: str = "read") -> float:
     answer = requests.get(f"{server.url}/benchmark/{way}", timeout=PATIENCE).json()
     assert answer["Instances"] == instances
     return answer["Seconds"]

@@ -67,7 +67,7 @@ def _measure(
             statistics = server.get("/statistics")
             assert (statistics["CountInstances"], len(server.get("/studies"))) == (instances, statistics["CountStudies"])
             system = server.get("/system")
-            rounds = [(_raw(connection, system, instances), *run_once(server, instances)) for _ in range(_ROUNDS)]
+            rounds = [(raw_read(connection, system, instances), *run_once(server, instances)) for _ in range(_ROUNDS)]
         server.stop()
         by_tables = median(seconds for _, seconds, _ in rounds)
         times = 0.0
@@ -82,7 +82,7 @@ def _measure(
     return Measurement(instances, instances / raw, instances / by_tables, ratio, times, max(grown for *_, grown in rounds))
 
 
-def _raw(connection: psycopg.Connection[Any], system: dict[str, Any], instances: int) -> float:
+def raw_read(connection: psycopg.Connection[Any], system: dict[str, Any], instances: int) -> float:
     """Seconds of the questions that a run asks, each answer taken and thrown away."""
     tags = {level: recorded_tags(level, system.get("MainDicomTags")) for level in LEVELS}
     tables = Tables(tags, labels="HasLabels" in system)

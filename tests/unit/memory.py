@@ -75,6 +75,9 @@ class MemorySource:
     def end(self) -> None:
         self.is_open = False
 
+    def catch_up(self) -> None:
+        """It is always as it is now."""
+
     def all_studies(self) -> Sequence[str]:
         return list(self._studies)
 
