@@ -95,7 +95,7 @@ print(file[sys.argv[2]][sys.argv[3]].strip())' "$repository/setup.cfg" "$@"
 
 [ "$(id -u)" = 0 ] || fail "run this as root: it installs packages and starts Orthanc in a chroot"
 install_packages orthanc orthanc-python orthanc-dicomweb orthanc-postgresql postgresql python3-venv dcmtk debootstrap curl jq openssl \
-  chromium
+  chromium libfaketime
 make_environment "[tests]"
 # DCMTK 3.6.9 of Debian 13 knows the attributes of inventories, that of Debian 12 does not.
 make_chroot trixie orthanc orthanc-python orthanc-dicomweb orthanc-postgresql dcmtk &

@@ -31,6 +31,8 @@ _ERRORS = {
 LEVELS = ("Patient", "Study", "Series", "Instance")
 # UnknownResource, InexistentItem
 _NOT_FOUND = (17, 7)
+# DatabaseUnavailable
+_UNAVAILABLE = 36
 # What cannot stream is held in memory as a whole, so its size is limited (bytes).
 _LARGEST_ANSWER_IN_MEMORY = 256 * 1024 * 1024
 # Plugin 5.0 lets go of REST callbacks without Python's lock when Orthanc stops, and crashes if that was the last reference.
@@ -47,6 +49,10 @@ class HostError(Exception):
 
 class NotFound(HostError):
     """Orthanc does not know the resource, or not any more."""
+
+
+class DatabaseUnavailable(Exception):
+    """Orthanc cannot reach its database now. That tells nothing of a resource, so it is no HostError: ask again later."""
 
 
 class RestError(Exception):
@@ -241,6 +247,8 @@ class Host:
                 output.SendMethodNotAllowed(",".join(error.allowed))
             except RestError as error:
                 self._answer_error(output, method, uri, error.status, str(error))
+            except DatabaseUnavailable as error:
+                self._answer_error(output, method, uri, 503, str(error))
             except Exception as error:  # a defect must not reach the client as a stack trace, with data in it
                 self.log_error(f"{method} {pattern}: {describe(error)}")
                 self._answer_error(output, method, uri, 500, "internal error; the log of Orthanc has its kind")
@@ -313,12 +321,14 @@ def _joined(chunks: Iterable[bytes | memoryview], size: int) -> bytes:
 
 def describe(error: Exception) -> str:
     """The kind of an error and where it arose: enough to find a defect, without the values that its text may hold."""
-    if isinstance(error, HostError):
+    if isinstance(error, (HostError, DatabaseUnavailable)):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {os.path.basename(place.filename)}, line {place.lineno}"
 
 
-def _translated(error: Exception) -> HostError:
+def _translated(error: Exception) -> HostError | DatabaseUnavailable:
     code, description = error.args
+    if code == _UNAVAILABLE:
+        return DatabaseUnavailable(f"Orthanc cannot reach its database: {description} (error {code})")
     return (NotFound if code in _NOT_FOUND else HostError)(code, description)

@@ -232,7 +232,7 @@ class Plugin:
         if url := configuration["Notify"]["Url"]:
             notifications = Notifications(url, journal, lambda entry: public(entry, journal.skipped(entry)), host.log)
         self._runs, self._retention, self._schedules, self._notifications = runs, retention, schedules, notifications
-        catalogue.finish_deletions()
+        catalogue.finish_deletions(host.log)
         read_scope = scope_reader(sources, configuration["Timezone"])
         self._previews = previews = PreviewRoutes(open_source, read_scope, configuration["Detail"])
         self._comparisons = comparisons = ComparisonRoutes(

@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, sync_playwright
 from . import archive
 from .scheduled import NIGHTLY, Scheduled
 from .browser import Explorer, launch
-from .postgresql import PostgreSql
-from .server import INSTALLATIONS, PLUGIN, POSTGRESQL, POSTGRESQL_PLUGIN, Installation, Server
+from .postgresql import PostgreSql, server_on
+from .server import INSTALLATIONS, Installation, Server
 
 # Where Orthanc keeps its index, and how the plugin reads it: by Orthanc's API, or PostgreSQL itself.
 SQLITE, BY_API, BY_SQL = "SQLite", "PostgreSQL", "PostgreSQL-by-SQL"
@@ -46,16 +46,8 @@ def server_with(request: pytest.FixtureRequest) -> Callable[..., Server]:
     def make(index: str, installation: Installation, folder: Path, **arguments: Any) -> Server:
         if index == SQLITE:
             return Server(installation, folder, **arguments)
-        section = request.getfixturevalue("postgresql").create_database()
-        server = Server(
-            installation,
-            folder,
-            configuration={"Plugins": [PLUGIN, POSTGRESQL_PLUGIN], "PostgreSQL": section, **arguments.pop("configuration", {})},
-            inventory={"PostgreSQL": index == BY_SQL, **arguments.pop("inventory", {})},
-            **arguments,
-        )
-        server.environment = dict(POSTGRESQL)
-        return server
+        postgresql = request.getfixturevalue("postgresql")
+        return server_on(postgresql, installation, folder, by_sql=index == BY_SQL, **arguments)
 
     return make
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import Any
 
+import pytest
 import requests
 
-from .server import Server, object_uids
+from .server import INSTALLATIONS, Server, object_uids
 
 _PATIENCE = 120.0
 # Two studies make a leaf.
@@ -70,6 +71,18 @@ for kind, methods in ((Host, ("get", "get_json", "post", "put", "delete")), (Dat
     for method in methods:
         at(kind, method, always, lambda *arguments, name=method: step(name))
 """
+
+
+# Each Orthanc with one of the stores; with the other one in the long mode.
+each_store = pytest.mark.parametrize(
+    ("installation", "store"),
+    [
+        pytest.param(installation, store, marks=[pytest.mark.long] if is_long else [], id=f"{installation.name}-{store}")
+        for installation, *stores in zip(INSTALLATIONS, ("Directory", "Orthanc"), ("Orthanc", "Directory"))
+        for is_long, store in enumerate(stores)
+    ],
+    indirect=["installation"],
+)
 
 
 class Doomed:

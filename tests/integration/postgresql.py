@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from .server import free_port
+from .server import PLUGIN, POSTGRESQL, POSTGRESQL_PLUGIN, Installation, Server, free_port
 
 # It refuses to run as root.
 _USER = "postgres"
@@ -89,3 +89,25 @@ class PostgreSql:
     def access(self, database: str, user: str) -> dict[str, Any]:
         """With Orthanc's keys."""
         return {"Host": "127.0.0.1", "Port": self.port, "Database": database, "Username": user, "Password": PASSWORD}
+
+
+def server_on(
+    postgresql: PostgreSql,
+    installation: Installation,
+    folder: Path,
+    by_sql: bool,
+    configuration: dict[str, Any] | None = None,
+    inventory: dict[str, Any] | None = None,
+    **arguments: Any,
+) -> Server:
+    """An Orthanc that keeps its index in a database of its own there; ``by_sql``: the plugin reads its tables."""
+    section = postgresql.create_database()
+    server = Server(
+        installation,
+        folder,
+        configuration={"Plugins": [PLUGIN, POSTGRESQL_PLUGIN], "PostgreSQL": section, **(configuration or {})},
+        inventory={"PostgreSQL": by_sql, **(inventory or {})},
+        **arguments,
+    )
+    server.environment = dict(POSTGRESQL)
+    return server

@@ -13,41 +13,21 @@ import pytest
 import requests
 
 from . import archive
-from .killing import AT_CALLS, AT_STEPS, LEAF, Doomed
-from .server import INSTALLATIONS, Server
+from .killing import AT_CALLS, AT_STEPS, LEAF, Doomed, each_store
+from .resting import RESTING, rest_before
+from .server import Server
 
 STUDIES = 3
 # Two studies make a leaf.
 _LEAVES = 2
-# The run rests behind its last study, of which no leaf is written yet, until it is told to stop.
-_RESTING = f"""
-from orthanc_inventory.production.pace import Pace
-
-def rest(pace):
-    if pace._transaction.progress.studies == {STUDIES}:
-        pace._interrupted.wait()
-
-at(Pace, 'tell', always, rest)
-"""
-
-
-# Each Orthanc with one of the stores; with the other one in the long mode.
-each_store = pytest.mark.parametrize(
-    ("installation", "store"),
-    [
-        pytest.param(installation, store, marks=[pytest.mark.long] if is_long else [], id=f"{installation.name}-{store}")
-        for installation, *stores in zip(INSTALLATIONS, ("Directory", "Orthanc"), ("Orthanc", "Directory"))
-        for is_long, store in enumerate(stores)
-    ],
-    indirect=["installation"],
-)
 
 
 @pytest.fixture
 def make_doomed(store: str, make_server: Callable[..., Server]) -> Callable[..., Doomed]:
-    def make(text: str = AT_STEPS, studies: int = STUDIES, **inventory: Any) -> Doomed:
+    def make(text: str = AT_STEPS, studies: int = STUDIES, rest: int = -1, **inventory: Any) -> Doomed:
         server = make_server(inventory={"MaxRecordsPerInstance": LEAF, "StoreIn": store, **inventory}).start()
         server.store(*archive.files(studies))
+        rest_before(server, rest)
         return Doomed(server, text)
 
     return make
@@ -127,7 +107,7 @@ def test_a_deletion_that_is_killed_at_any_of_its_steps_is_whole(make_doomed: Cal
 def test_a_cancellation_that_is_killed_at_any_of_its_steps_is_finished(
     make_doomed: Callable[..., Doomed], retain: bool
 ) -> None:
-    doomed = make_doomed(text=_RESTING + AT_STEPS)
+    doomed = make_doomed(text=RESTING + AT_STEPS, rest=STUDIES)
     server = doomed.server
     passed = []
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
 
 import pydicom
 import pytest
+import requests
 
 from . import archive
 from .server import Server
@@ -184,3 +188,26 @@ def test_a_file_of_many_megabytes_is_answered_whole(make_server: Callable[..., S
     answer = server.request("GET", f"/inventories/{summary['SOPInstanceUID']}/file")
     assert answer.headers["Content-Type"] == "application/dicom"
     assert len(answer.content) == summary["Size"] > 1024 * 1024
+
+
+def test_a_file_that_is_lost_below_orthanc_is_told(make_server: Callable[..., Server]) -> None:
+    """Orthanc lists the instance still, but cannot give it."""
+    server = make_server(inventory={"MaxRecordsPerInstance": 3}).start()
+    server.store(*archive.files(3))
+    whole, summary = server.make(), server.make()
+    root, lost = summary["InstanceUIDs"][0], summary["InstanceUIDs"][2]
+    (identifier,) = server.post("/tools/find", {"Level": "Instance", "Query": {"SOPInstanceUID": lost}})
+    uuid = server.get(f"/instances/{identifier}")["FileUuid"]
+    (server.folder / "storage" / uuid[:2] / uuid[2:4] / uuid).unlink()
+    server.reset()  # so that nothing is left in Orthanc's cache
+    server.error("GET", f"/inventories/{lost}/file", 404)
+    for what in ("export", "studies", "statistics"):
+        assert lost in server.error("GET", f"/inventories/{root}/{what}", 409)
+    with suppress(requests.ConnectionError):  # it ends in the middle
+        assert not zipfile.is_zipfile(BytesIO(server.request("GET", f"/inventories/{root}/archive").content))
+    transaction = server.wait_for(server.post(f"/inventories/{root}/verify")["ID"])
+    assert transaction["State"] == "Failure" and lost in transaction["ErrorDescription"]
+    # The others are as before, and this one can go.
+    assert len(server.studies(whole)) == 3
+    server.delete(f"/inventories/{root}")
+    assert server.get("/inventories") == [whole["SOPInstanceUID"]]

@@ -152,18 +152,20 @@ def test_requests_wait_in_order(slow_server: Server) -> None:
 
 
 def test_what_has_not_begun_is_cancelled_at_once(make_server: Callable[..., Server]) -> None:
-    server = make_server(inventory={**SLOW, "ThrottleDelay": 1000}).start()
+    server = make_server(inventory={**SLOW, "ThrottleDelay": 1000, "StoreIn": "Directory"}).start()
+    root = server.make()["SOPInstanceUID"]
     server.store(*archive.files(20))
     running = server.begin()
     server.wait_for(running, "Running")
     for paused in (False, True):
-        uid = server.begin()
-        if paused:
-            change(server, uid, "pause")
-        assert change(server, uid, "cancel")["TransactionStatus"] == "CANCELED"
+        for retain in (False, True):
+            uid = server.begin()
+            if paused:
+                change(server, uid, "pause")
+            assert change(server, uid, "cancel", RetainInstances=retain)["TransactionStatus"] == "CANCELED"
     status = server.get("/inventories/status")
     assert (status["Running"], status["Pending"], status["Paused"]) == ([running], [], [])
-    assert server.transaction(running)["Studies"] < 20 and server.get("/inventories") == []
+    assert server.transaction(running)["Studies"] < 20 and server.get("/inventories") == [root]
 
 
 def test_waiting_requests_survive_a_restart(slow_server: Server) -> None:

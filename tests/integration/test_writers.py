@@ -41,6 +41,7 @@ def test_each_record_is_true(make_server: Callable[..., Server], seconds: int, d
         made.append((transaction, now()))
     for writer in writers:
         writer.stop()
+    print(f"{sum(writer.changes for writer in writers)} changes, {len(made)} inventories")
     assert all(writer.changes for writer in writers)
     for transaction, end in made:
         check(server, writers, transaction, end)

@@ -81,10 +81,10 @@ class Writer(threading.Thread):
             self._request("PUT", f"/instances/{identifier}/attachments/1030", b"attached")
         elif what == "remove":
             kept = frozenset(entry for entry in objects if entry[0] != uid)
-            self._delete(patient, f"/instances/{identifier}", kept)
+            self._remove(patient, f"/instances/{identifier}", kept)
         else:
             study = self._session.get(f"{self._server.url}/instances/{identifier}/study", timeout=_PATIENCE).json()["ID"]
-            self._delete(patient, f"/studies/{study}", frozenset())
+            self._remove(patient, f"/studies/{study}", frozenset())
 
     def _store(self, patient: int, number: int) -> None:
         """A new object, or another one in the place of that of this number; series have three objects or so."""
@@ -98,7 +98,7 @@ class Writer(threading.Thread):
         objects = before | {(uid, hashlib.md5(file).hexdigest())}
         self.history[patient].append(State(objects, earliest, now()))
 
-    def _delete(self, patient: int, path: str, left: Objects) -> None:
+    def _remove(self, patient: int, path: str, left: Objects) -> None:
         earliest = now()
         self._request("DELETE", path)
         self.history[patient].append(State(left, earliest, now()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 from ..reader import Inventory, MissingInstance
-from ..stores import InstanceGone, Run, Store
+from ..stores import InstanceGone, Run, Store, StoreError
 from .journal import Journal, KeptInstance, KeptInventory
 
 
@@ -38,6 +39,8 @@ class Catalogue:
     def __init__(self, journal: Journal, stores: Mapping[str, Store]) -> None:
         self._journal = journal
         self._stores = stores
+        # Of two that delete the same inventory, one comes too late.
+        self._deletion = threading.Lock()
 
     def inventories(self) -> list[KeptInventory]:
         """The roots, the oldest first."""
@@ -189,7 +192,18 @@ class Catalogue:
 
         Raises:
             InUse
+            KeyError: somebody else has deleted it meanwhile.
+            StoreError: it is no longer listed, but its instances are there; they go at the next start, too.
         """
+        with self._deletion:
+            if self._journal.inventory(inventory.uid) is None:
+                raise KeyError(inventory.uid)
+            stores = self._take_off_the_list(inventory)
+        for study_uid, store in stores:
+            self._delete_instances(study_uid, store)
+
+    def _take_off_the_list(self, inventory: KeptInventory) -> set[tuple[str, str]]:
+        """Study and store of the instances that have to go now. Raises: InUse."""
         self._check_unused(inventory)
         going = {inventory.uid: inventory, **(self._imported_with(inventory) if inventory.document.get("Origin") else {})}
         for transaction in self._journal.unfinished():
@@ -201,8 +215,7 @@ class Catalogue:
             for instance in self._journal.instances(entry.study_uid)
         }
         self._journal.forget_inventories(going)
-        for study_uid, store in stores:
-            self._delete_instances(study_uid, store)
+        return stores
 
     def _imported_with(self, root: KeptInventory) -> dict[str, KeptInventory]:
         """The imported inventories that this imported one incorporates, and no other that stays."""
@@ -218,10 +231,13 @@ class Catalogue:
         yield from (inventory.document["Mark"] for inventory in self._journal.inventories() if "Mark" in inventory.document)
         yield from (transaction.mark for transaction in self._journal.unfinished() if transaction.mark)
 
-    def finish_deletions(self) -> None:
-        """Deletes the instances of inventories and runs whose end was cut short."""
+    def finish_deletions(self, log: Callable[[str], None]) -> None:
+        """Deletes the instances of inventories and runs whose end was cut short; ``log`` is told of what does not go."""
         for study_uid, store in self._journal.abandoned():
-            self._delete_instances(study_uid, store)
+            try:
+                self._delete_instances(study_uid, store)
+            except StoreError as error:
+                log(f"what is left of a deletion cannot go, and is tried again at the next start: {error}")
 
     def _delete_instances(self, study_uid: str, store: str) -> None:
         self._stores[store].keep_only(Run(study_uid), ())

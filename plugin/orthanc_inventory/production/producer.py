@@ -20,6 +20,7 @@ from ..dicom.records import Skipped
 from ..dicom.scope import Scope
 from ..dicom.tree import incorporated, tiers
 from ..dicom.uids import new_uid
+from ..host import DatabaseUnavailable
 from ..sources import Source, StudyDeleted, StudyUnreadable
 from ..stores import Store
 from .changes import Changes
@@ -89,7 +90,7 @@ class Producer:
             before_end: called when nothing but the root is left to be written; may raise Interrupted.
 
         Raises:
-            Interrupted: the transaction's progress is that of the last leaf.
+            Interrupted, DatabaseUnavailable: the transaction's progress is that of the last leaf.
             StoreError, HostError, BaseUnusable, SourceFailed, sqlite3.Error: the run cannot go on.
         """
         try:
@@ -100,7 +101,7 @@ class Producer:
                 self._take(study, following)
             before_end()
             self._finish(State.SUCCESS)
-        except Interrupted:
+        except (Interrupted, DatabaseUnavailable):
             self._transaction.progress = self._checkpoint
             self._begin_leaf()
             raise
@@ -109,7 +110,8 @@ class Producer:
 
     def cancel(self, retain: bool) -> None:
         """Ends a cancelled run: with nothing, or to ``retain`` them with a PARTIAL root over the finished leaves, if any."""
-        if not retain or not self._retain():
+        # One that waits has made nothing yet, and has no UIDs under which to look for it.
+        if not retain or not self._transaction.study_uid or not self._retain():
             self.discard("cancelled; nothing was retained", CANCELED_JOB, CANCELED_JOB_DESCRIPTION)
 
     def _retain(self) -> bool:

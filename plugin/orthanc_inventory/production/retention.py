@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..dicom import terms
 from ..host import describe
+from ..stores import StoreError
 from .catalogue import Catalogue, InUse
 from .journal import KeptInventory
 from .transaction import utc_time
@@ -69,8 +70,10 @@ class Retention:
             try:
                 self._catalogue.delete(inventory)
                 deleted += 1
-            except InUse:
+            except (InUse, KeyError):  # or somebody was quicker
                 continue
+            except StoreError as error:
+                self._log(f"retention: {inventory.uid} is no longer listed, but goes at the next start: {error}")
         if deleted:
             self._log(f"retention: {deleted} inventories were deleted")
 

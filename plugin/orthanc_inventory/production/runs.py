@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..host import HostError, describe
+from ..host import DatabaseUnavailable, HostError, describe
 from ..sources import SourceFailed
 from ..stores import StoreError
 from .increment import BaseUnusable
@@ -16,6 +16,8 @@ from .transaction import INTERNAL_ERROR, Cancellation, CannotGoOn, Interrupted, 
 
 # How long a request waits for a run to come to its end after it was cancelled (seconds).
 _PATIENCE = 60.0
+# After which a run tries to go on when Orthanc could not reach its database (seconds).
+_PAUSE = 5.0
 # Runs over other archives that are not over: each takes long, and is work for others too.
 _MOST_OF_OTHERS = 2
 
@@ -35,7 +37,7 @@ class Work(Protocol):
         """Works until the transaction is a success; calls ``before_end``, which may raise Interrupted, just before it is.
 
         Raises:
-            Interrupted: the journal knows where to go on.
+            Interrupted, DatabaseUnavailable: the journal knows where to go on.
             StoreError, HostError, CannotGoOn, SourceFailed, sqlite3.Error
         """
 
@@ -184,7 +186,7 @@ class Runs:
     def tell_every(self, uid: str, minutes: int) -> None:
         """Sets the interval at which the peer that asked for the transaction is told of it."""
         with self._condition:
-            if (transaction := self._queue.get(uid)) is not None and not transaction.is_over:
+            if (transaction := self._queue.get(uid)) is not None and not self._is_ending(transaction):
                 self._change(transaction, status_interval=minutes)
 
     def cancel(self, uid: str, retain: bool, patience: float = _PATIENCE) -> Transaction | None:
@@ -250,6 +252,9 @@ class Runs:
             try:
                 self._run(transaction)
                 ended = transaction.is_over
+            except DatabaseUnavailable as error:
+                ended = False
+                self._rest(transaction, error)
             except Exception as error:  # whatever it is, the next run must have its turn
                 ended = self._fail(transaction, error)
             with self._condition:
@@ -296,6 +301,12 @@ class Runs:
         if transaction.cancellation is not None and not transaction.is_over:
             work.cancel(retain=transaction.cancellation is Cancellation.RETAIN)
 
+    def _rest(self, transaction: Transaction, error: DatabaseUnavailable) -> None:
+        self._log(f"{transaction.uid} waits, and tries again every {_PAUSE:.0f} seconds: {error}")
+        with self._condition:
+            self._ending = False
+            self._condition.wait_for(lambda: self._stopping, _PAUSE)
+
     def _before_end(self) -> None:
         """From here on a run can neither be paused nor cancelled: it is about to end."""
         with self._condition:
@@ -311,7 +322,10 @@ class Runs:
             reason = str(error) if isinstance(error, (StoreError, CannotGoOn, SourceFailed)) else describe(error)
         code = error.code if isinstance(error, HostError) else INTERNAL_ERROR
         self._log(f"{transaction.uid} fails: {reason}")
-        transaction.cancellation = None
+        with self._condition:
+            # What is asked for from here on would be written over its end.
+            self._ending = True
+            transaction.cancellation = None
         transaction.base_unusable = isinstance(error, BaseUnusable)
         try:
             self._make_work(transaction, self._interrupted).discard(reason, code, reason)

@@ -9,11 +9,11 @@ from ..dicom.inventory import Inventory
 
 
 class StoreError(Exception):
-    """The store does not take an instance; the message says why and what to do."""
+    """The store does not take an instance, or does not delete one; the message says why and what to do."""
 
 
 class InstanceGone(Exception):
-    """The instance is no longer in the store."""
+    """The instance is no longer in the store, or cannot be read there."""
 
 
 class Run(NamedTuple):
@@ -61,4 +61,8 @@ class Store(Protocol):
         """Those of the UIDs whose instances are still there."""
 
     def keep_only(self, run: Run, uids: Iterable[str]) -> None:
-        """Deletes what the run has put but for these UIDs: what a crash left, or all of it."""
+        """Deletes what the run has put but for these UIDs: what a crash left, or all of it.
+
+        Raises:
+            StoreError
+        """

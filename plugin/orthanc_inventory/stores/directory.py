@@ -55,11 +55,14 @@ class DirectoryStore:
         if not folder.exists():
             return
         kept = {self._path(run, uid) for uid in uids}
-        for path in folder.iterdir():
-            if path not in kept:
-                path.unlink()
-        if not kept:
-            folder.rmdir()
+        try:
+            for path in folder.iterdir():
+                if path not in kept:
+                    path.unlink(missing_ok=True)
+            if not kept:
+                folder.rmdir()
+        except OSError as error:
+            raise StoreError(f"an inventory cannot be deleted below Inventory.StateDirectory: {error.strerror}") from None
 
     def _path(self, run: Run, uid: str) -> Path:
         return self._folder / run.study_uid / f"{uid}.dcm"

@@ -98,7 +98,7 @@ class OrthancStore:
     def read(self, run: Run, uid: str) -> Iterator[bytes | memoryview]:
         try:
             return plain(self._host.get(f"/instances/{_instance(run, uid)}/file"))
-        except NotFound:
+        except HostError:  # it may be listed still, but its file is lost
             raise InstanceGone from None
 
     def open(self, run: Run, uid: str) -> BinaryIO:
@@ -122,6 +122,8 @@ class OrthancStore:
                 self._host.delete(f"/instances/{identifier}")
             except NotFound:
                 pass
+            except HostError as error:
+                raise StoreError(f"Orthanc does not delete the inventory: {error}") from None
 
     def _instances(self, run: Run) -> set[str]:
         """Orthanc's IDs of all that the run has put."""

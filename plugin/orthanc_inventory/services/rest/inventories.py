@@ -6,7 +6,7 @@ from ...host import Answer, Request, RestError
 from ...production.catalogue import Catalogue, InUse
 from ...production.journal import KeptInventory
 from ...reports.archive import archive
-from ...stores import InstanceGone
+from ...stores import InstanceGone, StoreError
 from .router import Route, flag, page
 
 
@@ -46,6 +46,10 @@ class InventoryRoutes:
             self._catalogue.delete(self._inventory(uid))
         except InUse as error:
             raise RestError(409, str(error)) from None
+        except KeyError:
+            known(None)
+        except StoreError as error:
+            raise RestError(503, f"it is no longer listed, but all of it can only go at the next start: {error}") from None
         return Answer({})
 
     def file(self, request: Request, uid: str) -> Answer:
@@ -54,7 +58,7 @@ class InventoryRoutes:
         except KeyError:
             raise RestError(404, "there is no inventory instance with this SOP Instance UID") from None
         except InstanceGone:
-            raise RestError(404, "this inventory instance was removed from where it was kept") from None
+            raise RestError(404, "this inventory instance was removed from where it was kept, or cannot be read there") from None
         return Answer(chunks=chunks, size=size, content_type="application/dicom", headers=_attached(uid, "dcm"))
 
     def archive(self, request: Request, uid: str) -> Answer:
