@@ -139,7 +139,8 @@ def test_a_state_directory_that_is_read_only_is_told(small_disk: Path, make_serv
     server.stop()
     remount(small_disk, "ro")
     server.start()
-    for method, path in (("GET", "/inventories"), ("POST", "/inventories"), ("DELETE", f"/inventories/{summary['SOPInstanceUID']}")):
+    path = f"/inventories/{summary['SOPInstanceUID']}"
+    for method, path in (("GET", "/inventories"), ("POST", "/inventories"), ("GET", path), ("DELETE", path)):
         assert "Inventory.StateDirectory" in server.error(method, path, 503)
     server.stop()
     remount(small_disk, "rw")

@@ -58,7 +58,7 @@ class InventoryRoutes:
         except KeyError:
             raise RestError(404, "there is no inventory instance with this SOP Instance UID") from None
         except InstanceGone:
-            raise RestError(404, "this inventory instance was removed from where it was kept, or cannot be read there") from None
+            raise RestError(404, "this inventory instance was removed, or cannot be read, where it was kept") from None
         return Answer(chunks=chunks, size=size, content_type="application/dicom", headers=_attached(uid, "dcm"))
 
     def archive(self, request: Request, uid: str) -> Answer:
