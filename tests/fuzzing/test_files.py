@@ -166,6 +166,16 @@ def test_what_is_compared(cases: Cases, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] in (["inventory.dcm", "other"], ["other", "inventory.dcm"])
 
 
+def test_a_member_without_a_name(tmp_path: Path) -> None:
+    """Found by chance."""
+    path = tmp_path / "file"
+    with zipfile.ZipFile(path, "w") as archive:
+        member = zipfile.ZipInfo("?")
+        member.filename = ""
+        archive.writestr(member, FILES[0])
+    assert open_inventory(path).uid == "1.9.1"
+
+
 @pytest.mark.parametrize("level", ["STUDY", "SERIES", "INSTANCE"])
 def test_exports_of_the_command_line(level: str, cases: Cases, tmp_path: Path) -> None:
     from orthanc_inventory.cli import main

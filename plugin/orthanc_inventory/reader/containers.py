@@ -139,7 +139,8 @@ def _zip_members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
         for number, entry in enumerate(archive.infolist()):
             name = _checked_name(path, entry.filename)
             _check_number(path, number)
-            if entry.is_dir():
+            # Not ``is_dir``, which fails for a member without a name.
+            if entry.filename.endswith("/"):
                 continue
             if stat.S_ISLNK(entry.external_attr >> 16):
                 raise _refused(path, "a member is a link", "PS3.3 P.1.2")
