@@ -17,7 +17,7 @@ from playwright.sync_api import Browser
 from pydicom.uid import ImplicitVRLittleEndian
 
 from . import archive, foreign
-from .server import DICOM_WEB_PLUGIN, INSTALLATIONS, PLUGIN, Installation, Server
+from .server import DICOM_WEB_PLUGIN, INSTALLATIONS, PLUGIN, REPOSITORY, Installation, Server
 
 USERS = {"reader": "r", "keeper": "k", "stranger": "s"}
 KEEPER = ("keeper", "k")
@@ -82,6 +82,27 @@ def test_users_need_that_orthanc_checks_them(make_server: Callable[..., Server])
         message = server.error("GET", "/inventories", 503, auth=auth)
         assert "Inventory.Users" in message and "AuthenticationEnabled" in message
     assert [line for line in server.log_lines() if "Inventory.Users needs" in line]
+
+
+def test_the_paths_for_an_authorization_plugin_are_those_of_the_routes(guarded: Server) -> None:
+    text = (REPOSITORY / "SECURITY.md").read_text()
+    rows = re.findall(r"^\| ([A-Z, ]+) \| (`.+?`) \| .+ \|$", text.replace("\\|", "OR"), re.MULTILINE)
+    told = [
+        (method, expression.replace("OR", "|"))
+        for methods, expressions in rows
+        for method in methods.split(", ")
+        for expression in expressions.strip("`").split("`, `")
+    ]
+    paths = guarded.request("GET", "/inventories/openapi.json", auth=KEEPER).json()["paths"]
+    used = set()
+    for path, operations in paths.items():
+        url = re.sub("{Name}", "nightly", re.sub("{file}", "page.js", path))
+        url = re.sub("{[a-zA-Z]+}", "1.2.3", url)
+        for method in map(str.upper, operations):
+            matching = [entry for entry in told if entry[0] == method and re.match(entry[1], url)]
+            assert len(matching) == 1, (method, url, matching)
+            used.update(matching)
+    assert used == set(told)
 
 
 # Requests that a foreign page makes a browser send
