@@ -23,7 +23,6 @@ from orthanc_inventory.services.dimse.messages import (
 from tests.integration import archive, foreign
 from tests.integration.server import INSTALLATIONS, Installation, Server
 from tests.interop.peer import start
-from tests.interop.repository import wait_until_it_listens
 
 from .mutator import Mutator
 from .test_files import WORDS
@@ -51,7 +50,6 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     server, port = start(make, {"MaximumAssociations": 50}, inventory, DicomModalities={"raw": ["RAW", "127.0.0.1", 1]})
     server.store(*archive.files(2))
     server.make()
-    wait_until_it_listens(server)
     yield server, port
     for server in servers:
         server.kill()

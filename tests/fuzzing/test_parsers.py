@@ -99,7 +99,7 @@ def test_scopes(cases: Cases) -> None:
 
 
 def test_scopes_by_hypothesis(cases: Cases) -> None:
-    number = len(cases("scopes, by hypothesis", 300, 5_000))
+    number = len(cases("scopes, by hypothesis", 150, 5_000))
     texts = strategies.sampled_from([value for value in VALUES if isinstance(value, str)]) | strategies.text(max_size=100)
     values = strategies.recursive(
         texts | strategies.integers() | strategies.none(),

@@ -248,9 +248,8 @@ def test_a_number_of_many_digits_is_refused(guarded: Server, digits: str) -> Non
     assert answer.status_code == 400 and "Scope.SeriesNumber" in answer.json()["Message"]
 
 
-@pytest.mark.parametrize("detail", ["Index", "Files"])
-def test_an_object_with_a_number_of_many_digits_is_listed(make_server: Callable[..., Server], detail: str) -> None:
-    server = make_server(inventory={"Detail": detail}).start()
+def test_an_object_with_a_number_of_many_digits_is_listed(make_server: Callable[..., Server]) -> None:
+    server = make_server(inventory={"Detail": "Files"}).start()
     data = archive.dataset(1, 1, 1, 1)
     data.SeriesNumber, data.InstanceNumber = 1, 7654321
     file = archive.encode(data).replace(b"IS\x08\x007654321 ", b"IS" + (5000).to_bytes(2, "little") + b"9" * 5000)

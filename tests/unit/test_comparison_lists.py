@@ -141,6 +141,9 @@ def test_the_same_line_twice_counts_once(tmp_path: Path) -> None:
         (b"StudyInstanceUID,PatientID\r\n2.1,\xfc\r\n", "line 2: it is not text in UTF-8"),
         (b"StudyInstanceUID,PatientID,StudyDate\r\n2.1,P,1\r\n2.2,P,1\r\n2.1,P,2\r\n", "line 4: it contradicts an earlier line"),
         (b"\x89PNG\r\n\x1a\n", "line 1: it is not text in UTF-8"),
+        (b"StudyInstanceUID\r\n2.1\r\n" + b"2" * (16 * 1024 * 1024 + 1), "line 3: it is longer than 16777216 bytes"),
+        # In time that grows with the square of their number, this would take an hour.
+        (",".join(map(str, range(500_000))).encode(), "line 1: there is no column StudyInstanceUID"),
     ],
 )
 def test_a_broken_list_is_told_with_its_line(tmp_path: Path, content: bytes, problem: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ...dicom.terms import LEVELS
 from ...dicom.values import FITTING
@@ -24,6 +24,8 @@ _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _PATIENT_ID, _REMOVED = "PatientID", "RemovedFromOperationalUse"
 _FILE = (TRANSFER_SYNTAX, LENGTH, MAC_ALGORITHM, MAC)
 _DELIMITERS = ",;\t"
+# Bytes; where whole sequences are cells, lines are long.
+_LONGEST_LINE = 16 * 1024 * 1024
 _KEYS = ("study", "patient", "series", "instance")
 # By which of these the records of a level are told apart.
 _KEYS_OF = {"STUDY": _KEYS[:2], "SERIES": _KEYS[:3], "INSTANCE": _KEYS}
@@ -53,9 +55,9 @@ class ListSide:
         delimiter = max(_DELIMITERS, key=first.count)
         self._delimiter = delimiter
         self.columns = [unguard(cell).strip() for cell in next(_rows([first], delimiter, self.name), (0, []))[1]]
-        for column in self.columns:
-            if column and self.columns.count(column) > 1:
-                raise InvalidList(self.name, 1, "two columns have the same name")
+        named = list(filter(None, self.columns))
+        if len(set(named)) < len(named):
+            raise InvalidList(self.name, 1, "two columns have the same name")
         present = [uid in self.columns for uid in _UIDS]
         if not present[0]:
             raise InvalidList(self.name, 1, "there is no column StudyInstanceUID; the first line must name the columns")
@@ -211,8 +213,10 @@ def _chained(first: Any, rows: Iterator[Any]) -> Iterator[Any]:
     yield from rows
 
 
-def _lines(file: Iterable[bytes], name: str) -> Iterator[str]:
-    for number, line in enumerate(file, 1):
+def _lines(file: BinaryIO, name: str) -> Iterator[str]:
+    for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), b""), 1):
+        if len(line) > _LONGEST_LINE:
+            raise InvalidList(name, number, f"it is longer than {_LONGEST_LINE} bytes")
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
