@@ -36,7 +36,7 @@ from tests.integration import foreign
 from .mutator import Mutator
 
 Cases = Callable[[str, int, int], range]
-# For any one case, on a machine that does much else.
+# Processor time of any one case (seconds).
 _PATIENCE = 20.0
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, foreign.DEFLATED)
 
@@ -106,9 +106,9 @@ def test_inventory_files(cases: Cases) -> None:
     mutator = Mutator("inventory files", FILES, WORDS)
     accepted = 0
     for number in cases("inventory files, walked as the server does", 1500, 40_000):
-        begin = time.monotonic()
+        begin = time.process_time()
         accepted += walked(mutator.case(number)) is not None
-        assert time.monotonic() - begin < _PATIENCE, number
+        assert time.process_time() - begin < _PATIENCE, number
     assert accepted > 10
 
 
@@ -150,7 +150,7 @@ def test_what_is_compared(cases: Cases, tmp_path: Path) -> None:
     for number in cases("containers, lists and files that are compared", 600, 10_000):
         path = tmp_path / "other"
         path.write_bytes(mutator.case(number))
-        begin = time.monotonic()
+        begin = time.process_time()
         try:
             other = open_side(path, "the body", follow=False)
             level = min(other.level, "INSTANCE", key=("STUDY", "SERIES", "INSTANCE").index)
@@ -161,7 +161,7 @@ def test_what_is_compared(cases: Cases, tmp_path: Path) -> None:
             compared += 1
             json.dumps(document(result, "", result.differences.page("", 0, 100)))
             "".join(csv_lines(result.differences.all(""))).encode()
-        assert time.monotonic() - begin < _PATIENCE, number
+        assert time.process_time() - begin < _PATIENCE, number
     assert compared > 10
     assert [path.name for path in tmp_path.iterdir()] in (["inventory.dcm", "other"], ["other", "inventory.dcm"])
 

@@ -7,17 +7,21 @@ import json
 import random
 import time
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from orthanc_inventory.config import KEYS, SCHEDULE_KEYS, InvalidConfiguration, read_configuration
 from orthanc_inventory.dicom.answers import record_of
 from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY
 from orthanc_inventory.dicom.decoder import InvalidInventory
-from orthanc_inventory.dicom.elements import encode_attributes
+from orthanc_inventory.dicom.elements import element_header, encode_attributes
 from orthanc_inventory.dicom.file_format import read_data_set
 from orthanc_inventory.dicom.inventory_query import InventoryQuery, Mechanisms
 from orthanc_inventory.dicom.inventory_query import InvalidQuery as InvalidInventoryQuery
@@ -58,11 +62,11 @@ RECORDS: dict[str, dict[str, Any]] = {
 
 def scope_of(written: Any) -> Scope | None:
     """Parsed, written in both forms and read again, and matched; None for one that is refused."""
-    begin = time.monotonic()
+    begin = time.process_time()
     try:
         scope = Scope.parse(written)
     except InvalidScope as error:
-        assert "\n" not in str(error) and time.monotonic() - begin < _PATIENCE
+        assert "\n" not in str(error) and time.process_time() - begin < _PATIENCE
         return None
     assert Scope.parse(scope.simple()).keys == scope.keys
     # Of a name, delimiters at the end are no part (PS3.5 6.2.1.1), and JSON has none.
@@ -72,7 +76,7 @@ def scope_of(written: Any) -> Scope | None:
     json.dumps(scope.simple())
     scope.matches_study(RECORDS["STUDY"]), scope.matches_series(RECORDS["SERIES"])
     scope.matches_instance(RECORDS["INSTANCE"]), scope.matches_labels([])
-    assert time.monotonic() - begin < _PATIENCE
+    assert time.process_time() - begin < _PATIENCE
     return scope
 
 
@@ -150,7 +154,7 @@ def test_identifiers_of_queries_and_answers(cases: Cases) -> None:
     queries = 0
     for number in cases("identifiers of queries, and of answers that are harvested", 800, 20_000):
         content = mutated.case(number)
-        begin = time.monotonic()
+        begin = time.process_time()
         for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, foreign.DEFLATED):
             try:
                 data_set, place = read_data_set(content, syntax, "the data set")
@@ -169,8 +173,22 @@ def test_identifiers_of_queries_and_answers(cases: Cases) -> None:
                 InventoryQuery(written, Mechanisms(True, True, True, True, True)).matches({"InventoryPurpose": "a b c"})
             except InvalidInventoryQuery as error:
                 assert "\n" not in str(error), number
-        assert time.monotonic() - begin < _PATIENCE, number
+        assert time.process_time() - begin < _PATIENCE, number
     assert queries > 10
+
+
+def test_many_elements_take_time_that_grows_with_their_number() -> None:
+    tags = [(0x0009, number) for number in range(0x1000, 0x9000)]
+    many = b"".join(element_header(group << 16 | number, "LO", 0) for group, number in tags)
+    begin = time.process_time()
+    with pytest.raises(InvalidInventory, match="too many elements"):
+        record_of(*read_data_set(element_header(0x00080020, "US", 4) + b"abcd" + many, ExplicitVRLittleEndian, "an answer"))
+    item = Dataset()
+    item.GeneralMatchingSequence = [read_dataset(BytesIO(many), False, True)]
+    unmatchable: list[int] = []
+    Scope.from_data_set([item], unmatchable=unmatchable)
+    assert unmatchable == [group << 16 | number for group, number in tags]
+    assert time.process_time() - begin < _PATIENCE
 
 
 def test_answers_of_dicomweb_servers(cases: Cases) -> None:
@@ -204,7 +222,7 @@ def test_media_types_and_parts(cases: Cases) -> None:
     bodies = Mutator("parts", [body], [b"--x", b"\r\n", b"\r\n\r\n", b": ", b"--"])
     accepts = Mutator("accept", [accept], [b",", b";", b'"', b"\\", b"q=1", b"*/*", b"type=", b"=" * 1000, b";a=b" * 5000])
     for number in cases("media types and multipart bodies", 500, 10_000):
-        begin = time.monotonic()
+        begin = time.process_time()
         header = accepts.case(number).decode("latin-1")
         try:
             select(Request("GET", "/", {"accept": header} if number % 2 else {}, {"accept": header}, b""), OFFERS)
@@ -215,6 +233,6 @@ def test_media_types_and_parts(cases: Cases) -> None:
                 assert part.start <= part.stop
         except InvalidMultipart:
             pass
-        assert time.monotonic() - begin < _PATIENCE, number
+        assert time.process_time() - begin < _PATIENCE, number
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from .decoder import EncodedDataSet, InvalidInventory, Place
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
+# Of a data set with a broken value: to look at each by itself takes time that grows with the square of their number.
+_MOST_ELEMENTS = 500
 
 
 def record_of(data_set: EncodedDataSet, place: Place) -> dict[str, Any]:
@@ -21,6 +23,9 @@ def record_of(data_set: EncodedDataSet, place: Place) -> dict[str, Any]:
         pass
     attributes: dict[str, Any] = {}
     elements = list(data_set.elements(place))
+    if len(elements) > _MOST_ELEMENTS:
+        problem = "a value is broken, and there are too many elements to look at each"
+        raise data_set.invalid(place[0], problem, "limit of this reader")
     tags = frozenset(element[0] for element in elements)
     for element in elements:
         for kept in ({element[0], _SPECIFIC_CHARACTER_SET}, {element[0]}):

@@ -108,13 +108,13 @@ class Scope:
     def _from_items(
         cls, items: Sequence[Mapping[str, Any]], unmatchable: list[int] | None, labels: tuple[str, ...], zone: str
     ) -> "Scope":
+        left_out: dict[int, None] = {}
+
         def leave_out(keyword: str, error: InvalidScope) -> None:
             if unmatchable is None:
                 raise error
             tag = tag_for_keyword(keyword)
-            tag = int(keyword, 16) if tag is None else tag
-            if tag not in unmatchable:
-                unmatchable.append(tag)
+            left_out[int(keyword, 16) if tag is None else tag] = None
 
         parts = read_items(items, leave_out)
         keys = []
@@ -127,6 +127,8 @@ class Scope:
                 leave_out(key.path[0], InvalidScope(f"{name(key.path)} needs {wanted} among ExtendedMatchingMechanisms"))
             else:
                 keys.append(key)
+        if unmatchable is not None:
+            unmatchable += left_out
         level = parts.level
         if unmatchable is not None and RELATIONAL in parts.mechanisms:
             # Table KK.2-1 has no row for the level that Table C.38.2-1 has.
