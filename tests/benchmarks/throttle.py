@@ -1,4 +1,4 @@
-"""How much longer others wait while a run goes on, at full speed and with Throttle Auto.
+"""How much longer others wait while a run goes on: at full speed, with Throttle Auto, and with Orthanc's AllowThreads.
 
 ``python -m tests.benchmarks.throttle 1.12.7``: those versions of Orthanc, or all.
 """
@@ -34,8 +34,16 @@ _ROUNDS = 4
 _PART = 4.0
 _PAUSE = 0.02
 _PIXELS = bytes(128 * 1024)
+# What keeps Orthanc busy all the time, besides the clients that are measured: so many ask its index for so much.
+_OTHERS = 2
+_QUESTION = {"Level": "Instance", "Query": {}, "Expand": True, "Limit": 200}
 _VERIFICATION = "1.2.840.10008.1.1"
-MODES: dict[str, dict[str, Any]] = {"full speed": {}, "Auto": {"Throttle": "Auto"}}
+# Of Orthanc's configuration and of its section Inventory.
+MODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "full speed": ({}, {}),
+    "Auto": ({}, {"Throttle": "Auto"}),
+    "full speed with AllowThreads": ({"Python": {"AllowThreads": True}}, {}),
+}
 
 
 class Part(NamedTuple):
@@ -45,22 +53,19 @@ class Part(NamedTuple):
     rate: float
 
 
-def measure(
-    installation: Installation, configuration: dict[str, Any] | None = None, modes: dict[str, dict[str, Any]] = MODES
-) -> dict[str, list[tuple[Part, Part]]]:
+def measure(installation: Installation) -> dict[str, list[tuple[Part, Part]]]:
     """For each mode the rounds: without a run, and with runs one after the other. The modes take turns."""
     archive.fill(installation, _INSTANCES)
     folder = Path(tempfile.mkdtemp(prefix="throttle-"))
     try:
         shutil.copytree(archive.folder(installation, _INSTANCES) / "storage", folder / "storage")
         shutil.rmtree(folder / "storage" / "inventory", ignore_errors=True)
-        found: dict[str, list[tuple[Part, Part]]] = {mode: [] for mode in modes}
+        found: dict[str, list[tuple[Part, Part]]] = {mode: [] for mode in MODES}
         number = itertools.count()
         for turn in range(_ROUNDS):
-            for mode in list(modes)[:: 1 if turn % 2 else -1]:
-                server = Server(
-                    installation, folder, configuration, {"StoreIn": "Directory", "FileAccess": {"BaseUri": ""}, **modes[mode]}
-                )
+            for mode in list(MODES)[:: 1 if turn % 2 else -1]:
+                configuration, inventory = MODES[mode]
+                server = Server(installation, folder, configuration, {"StoreIn": "Directory", **inventory})
                 try:
                     server.start()
                     _part(server, number, busy=False)  # warms up
@@ -91,10 +96,14 @@ def _part(server: Server, number: Iterator[int], busy: bool) -> Part:
             def store() -> None:
                 assert storing.send_c_store(_object(next(number))).Status == 0
 
+            def question() -> None:
+                requests.post(f"{server.url}/tools/find", json=_QUESTION, timeout=60).raise_for_status()
+
             clients = {"/system": system, "C-ECHO": echo, "C-STORE": store, "/inventories/status": route}
             threads = [
                 threading.Thread(target=_wait, args=(ask, done, waits.setdefault(name, []))) for name, ask in clients.items()
             ]
+            threads += [threading.Thread(target=_wait, args=(question, done, [], 0.001)) for _ in range(_OTHERS)]
             read = [0]
             if busy:
                 threads.append(threading.Thread(target=_run, args=(server, done, read)))
@@ -108,8 +117,8 @@ def _part(server: Server, number: Iterator[int], busy: bool) -> Part:
     return Part({name: median(times) for name, times in waits.items()}, read[0] / (time.monotonic() - start))
 
 
-def _wait(ask: Callable[[], None], done: threading.Event, waits: list[float]) -> None:
-    while not done.wait(_PAUSE):
+def _wait(ask: Callable[[], None], done: threading.Event, waits: list[float], pause: float = _PAUSE) -> None:
+    while not done.wait(pause):
         start = time.perf_counter()
         ask()
         waits.append(time.perf_counter() - start)

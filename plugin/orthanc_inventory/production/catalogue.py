@@ -49,14 +49,25 @@ class Catalogue:
     def inventory(self, uid: str) -> KeptInventory | None:
         return self._journal.inventory(uid)
 
-    def summary(self, inventory: KeptInventory) -> dict[str, Any]:
-        """What users are told of an inventory; ``Missing`` are the instances of the tree that are not here (any more)."""
+    def is_listed(self, inventory: KeptInventory) -> bool:
+        """Whether it is still there. A deletion takes it from the list first, and then what it is made of."""
+        found = self._journal.inventory(inventory.uid)
+        return found is not None and found.number == inventory.number
+
+    def summary(self, inventory: KeptInventory) -> dict[str, Any] | None:
+        """What users are told of an inventory; ``Missing`` are the instances of the tree that are not here (any more).
+
+        None: it was deleted meanwhile.
+        """
         members = self.tree(inventory)
         kept = [member.instance for member in members if member.instance is not None]
+        missing, description = self._missing(members), self.describe(inventory)
+        if not self.is_listed(inventory):
+            return None
         return {
-            **self.describe(inventory),
+            **description,
             "InstanceUIDs": [member.uid for member in members],
-            "Missing": self._missing(members),
+            "Missing": missing,
             "Size": sum(instance.size for instance in kept),
             "SHA256": {instance.uid: instance.sha256 for instance in kept},
             "OrthancID": kept[0].identifier or None,

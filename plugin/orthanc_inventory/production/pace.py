@@ -26,7 +26,7 @@ class Pace:
     ) -> None:
         self._transaction = transaction
         self._throttle = throttle
-        throttle.begin()
+        self._has_begun = False
         self._interrupted = interrupted
         self._observe = observe
         self._log = log
@@ -35,6 +35,9 @@ class Pace:
 
     def rest(self) -> None:
         """Before a study. Raises: Interrupted."""
+        if not self._has_begun:  # to cancel what waits is no run, while another may go on
+            self._has_begun = True
+            self._throttle.begin()
         self.wait(self._throttle.rest())
 
     def wait(self, seconds: float) -> None:

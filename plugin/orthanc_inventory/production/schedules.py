@@ -114,11 +114,11 @@ class Schedules:
 
     def count_failed(self) -> int:
         """Those whose last run failed."""
-        return sum(last.status == "FAILURE" for last in self._last.values())
+        return sum(last.status == "FAILURE" for last in list(self._last.values()))
 
     def seconds_without_success(self) -> float:
         """Of the schedule whose last success, or else the start of Orthanc, is longest ago; 0 if there are none."""
-        for name, last in self._last.items():
+        for name, last in list(self._last.items()):  # a run may be started by hand meanwhile
             if last.state is State.SUCCESS:
                 self._succeeded[name] = from_utc_time(last.completion_time)
         now = self._clock()

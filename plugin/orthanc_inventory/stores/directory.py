@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,6 +62,8 @@ class DirectoryStore:
                     path.unlink(missing_ok=True)
             if not kept:
                 folder.rmdir()
+        except FileNotFoundError:  # another does the same
+            return
         except OSError as error:
             raise StoreError(f"an inventory cannot be deleted below Inventory.StateDirectory: {error.strerror}") from None
 

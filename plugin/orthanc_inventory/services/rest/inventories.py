@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from ...host import Answer, Request, RestError
 from ...production.catalogue import Catalogue, InUse
 from ...production.journal import KeptInventory
@@ -9,7 +11,7 @@ from ...reports.archive import archive
 from ...stores import InstanceGone, StoreError
 from .router import Route, flag, page
 
-
+Known = TypeVar("Known", KeptInventory, dict[str, Any])
 _PAGES = ("expand", "since", "limit")
 
 
@@ -35,11 +37,11 @@ class InventoryRoutes:
     def list(self, request: Request) -> Answer:
         inventories = page(request, self._catalogue.inventories())
         if flag(request, "expand"):
-            return Answer([self._catalogue.summary(inventory) for inventory in inventories])
+            return Answer([summary for summary in map(self._catalogue.summary, inventories) if summary is not None])
         return Answer([inventory.uid for inventory in inventories])
 
     def show(self, request: Request, uid: str) -> Answer:
-        return Answer(self._catalogue.summary(self._inventory(uid)))
+        return Answer(known(self._catalogue.summary(self._inventory(uid))))
 
     def delete(self, request: Request, uid: str) -> Answer:
         try:
@@ -77,14 +79,16 @@ def _attached(uid: str, extension: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{uid}.{extension}"'}
 
 
-def known(inventory: KeptInventory | None) -> KeptInventory:
-    """Raises: RestError, 404."""
+def known(inventory: Known | None) -> Known:
+    """An inventory, or what is told of it. Raises: RestError, 404."""
     if inventory is None:
         raise RestError(404, "there is no inventory with this SOP Instance UID; GET /inventories lists the roots")
     return inventory
 
 
 def check_whole(catalogue: Catalogue, inventory: KeptInventory) -> None:
-    """Raises: RestError, 409, when an answer would silently lack a part."""
-    if missing := catalogue.missing(inventory):
+    """Raises: RestError, 409, when an answer would silently lack a part; 404, when it was deleted meanwhile."""
+    missing = catalogue.missing(inventory)
+    known(inventory if catalogue.is_listed(inventory) else None)
+    if missing:
         raise RestError(409, f"{len(missing)} instances of this inventory are not here, see Missing in its summary")
