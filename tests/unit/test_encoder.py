@@ -18,7 +18,7 @@ from pydicom.valuerep import validate_value
 from orthanc_inventory.dicom.attributes import INSTANCE, SERIES, STUDY
 from orthanc_inventory.dicom.elements import InvalidRecord, encode_attributes
 from orthanc_inventory.dicom.encoder import Corrections, ItemEncoder, StudyEncoder
-from orthanc_inventory.dicom.records import InstanceRecord, SeriesRecord, StudyRecord
+from orthanc_inventory.dicom.records import InstanceRecord, InstanceTable, SeriesRecord, SingleItems, StudyRecord
 from orthanc_inventory.dicom.terms import LEVELS
 
 from .records import STUDIES, study_data_set
@@ -149,6 +149,41 @@ def test_binary_numbers_fit_or_are_left_out(value: Any, written: int | None) -> 
     (encoded,) = ItemEncoder(INSTANCE, corrections).items([{"SOPClassUID": "1.2", "SOPInstanceUID": "1.3", "Rows": value}])
     assert read(encoded[8:]).get("Rows") == written
     assert corrections.count == (written is None and value != "")
+
+
+# Values that a VR can hold, that have to be corrected, or that leave out what they belong to.
+_COLUMNS = {
+    "SOPInstanceUID": ["1.2.3", "1.2.03", "", "1.2.4"], "SOPClassUID": ["1.2.5", "1.2.6", "1.2.7"],
+    "InstanceNumber": ["1", "one", ""], "ContentLabel": ["A", "Ä" * 90, ""],
+}
+_FILES = {"FileLengthInContainer": [1, -1, 2**40], "StoredInstanceTransferSyntaxUID": ["1.2.840.10008.1.2", ""], "MAC": ["ab", ""]}
+
+
+def _columns(values: dict[str, list[Any]]) -> strategies.SearchStrategy[list[dict[str, Any]]]:
+    rows = strategies.fixed_dictionaries({keyword: strategies.sampled_from(column) for keyword, column in values.items()})
+    return strategies.lists(rows, min_size=3, max_size=3)
+
+
+@PATIENCE
+@given(rows=_columns(_COLUMNS), files=_columns(_FILES), is_taken_out=strategies.booleans())
+def test_instances_attribute_by_attribute_give_the_same(
+    rows: list[dict[str, Any]], files: list[dict[str, Any]], is_taken_out: bool
+) -> None:
+    identifiers = ["a", "b", "c"]
+    records = [
+        InstanceRecord(identifier, {**row, "FileAccessSequence": [file]})
+        for identifier, row, file in zip(identifiers, rows, files)
+    ]
+    access = SingleItems({keyword: [file[keyword] for file in files] for keyword in _FILES})
+    columns = {keyword: [row[keyword] for row in rows] for keyword in _COLUMNS}
+    table = InstanceTable(identifiers, {**columns, "FileAccessSequence": access})
+    if is_taken_out:
+        assert list(table) == records
+    encoded = [
+        StudyEncoder("INSTANCE").encode(StudyRecord("", MINIMUM, [SeriesRecord("", {"SeriesInstanceUID": "1.3"}, instances)]))
+        for instances in (records, table)
+    ]
+    assert encoded[0] == encoded[1]
 
 
 def test_memory_does_not_grow_with_distinct_values() -> None:

@@ -7,7 +7,7 @@ records are encoded at a time, attribute by attribute: that costs half of encodi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, groupby, islice, repeat
 from operator import itemgetter
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from .attributes import INSTANCE, SERIES, STUDY
 from .elements import LENGTH_32, LONG_FORM, NUMBERS, InvalidRecord, element_header, implicit_header, item_header
 from .macros import ANY, Attribute, any_table
-from .records import Attributes, SeriesRecord, Skipped, StudyRecord
+from .records import Attributes, InstanceTable, SeriesRecord, SingleItems, Skipped, StudyRecord
 from .values import FITTING, legal_value, without_padding
 
 # Headers for lengths below this (bytes) are made beforehand.
@@ -32,6 +32,16 @@ _BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
 # Encodes the values that one attribute has in many records.
 Encode = Callable[[Iterable[Any]], Iterable[bytes]]
+# Makes the data elements of so many records of the values of their attributes.
+Join = Callable[[Iterator[Iterable[Any]], int], Iterable[bytes]]
+
+
+class _Plan(NamedTuple):
+    """For records with the same keywords: these, as they follow each other, how to take their values, and what to do with them."""
+
+    present: list[str]
+    values: Callable[[Attributes], tuple[Any, ...]]
+    join: Join
 
 
 class Corrections:
@@ -76,7 +86,7 @@ class ItemEncoder:
         self._header = element_header if explicit else implicit_header
         self._required = [keyword for keyword, row in self._rows.items() if row.type in ("1", "2")]
         self._encoders: dict[str, Encode] = {}
-        self._plans: dict[tuple[str, ...], Callable[[list[Attributes]], Iterable[bytes]]] = {}
+        self._plans: dict[tuple[str, ...], _Plan] = {}
 
     def items(self, records: Iterable[Attributes]) -> list[bytes]:
         """One item for each record, in the same order.
@@ -87,13 +97,17 @@ class ItemEncoder:
         items: list[bytes] = []
         for shape, group in groupby(records, tuple):
             plan = self._plans.get(shape) or self._plan(shape)
-            items += [
-                (_ITEM_HEADERS[length] if (length := len(elements)) < len(_ITEM_HEADERS) else item_header(length)) + elements
-                for elements in plan(list(group))
-            ]
+            same = list(group)
+            items += _items(plan.join(zip(*map(plan.values, same)), len(same)))
         return items
 
-    def _plan(self, shape: tuple[str, ...]) -> Callable[[list[Attributes]], Iterable[bytes]]:
+    def items_of(self, columns: Mapping[str, Sequence[Any]], number: int) -> list[bytes]:
+        """The same for records that are given attribute by attribute."""
+        shape = tuple(columns)
+        plan = self._plans.get(shape) or self._plan(shape)
+        return _items(plan.join((columns[keyword] for keyword in plan.present), number))
+
+    def _plan(self, shape: tuple[str, ...]) -> _Plan:
         """How the data elements, in ascending order, of records with these keywords are made."""
         present = [keyword for keyword in self._rows if keyword in shape]
         # One keyword gives a bare value and none is an error, where a tuple is wanted.
@@ -105,15 +119,14 @@ class ItemEncoder:
             encode = self.column(keyword)
             columns.append(encode if keyword in shape else repeat(*encode(("",))))
 
-        def plan(records: list[Attributes]) -> Iterable[bytes]:
-            given = zip(*map(values, records))
+        def join(given: Iterator[Iterable[Any]], number: int) -> Iterable[bytes]:
             # The first column makes as many rows as there are records, be the others constant or none.
             elements = (column if isinstance(column, repeat) else column(next(given)) for column in columns)  # type: ignore[operator]
-            return map(b"".join, zip(repeat(b"", len(records)), *elements))
+            return map(b"".join, zip(repeat(b"", number), *elements))
 
         if len(self._plans) >= _REMEMBERED:
             self._plans.clear()
-        self._plans[shape] = plan
+        self._plans[shape] = plan = _Plan(present, values, join)
         return plan
 
     def column(self, keyword: str) -> Encode:
@@ -227,9 +240,16 @@ class ItemEncoder:
         head = self._header(row.tag, row.vr, 0)[:-4]
         if not row.items:
             return lambda values: [head + LENGTH_32(len(value)) + value for value in values]
-        items = self._any_items() if row.items is ANY else self._nested(row.items).items
+        nested = None if row.items is ANY else self._nested(row.items)
+        items = nested.items if nested else self._any_items()
 
         def encode(values: Iterable[Sequence[Attributes]]) -> list[bytes]:
+            if nested and isinstance(values, SingleItems):
+                corrected = self._corrections.count
+                try:
+                    return [head + LENGTH_32(len(item)) + item for item in nested.items_of(values.columns, len(values))]
+                except InvalidRecord:  # one by one, to leave out no more than is wrong
+                    self._corrections.count = corrected
             values = list(values)
             encoded = iter(self._possible(items, list(chain.from_iterable(values))))
             contents = [b"".join(islice(encoded, len(value))) for value in values]
@@ -272,6 +292,13 @@ class ItemEncoder:
             return encoded
 
         return items
+
+
+def _items(contents: Iterable[bytes]) -> list[bytes]:
+    return [
+        (_ITEM_HEADERS[length] if (length := len(elements)) < len(_ITEM_HEADERS) else item_header(length)) + elements
+        for elements in contents
+    ]
 
 
 @lru_cache(maxsize=None)
@@ -337,7 +364,7 @@ class StudyEncoder:
                     continue
                 series.append(item)
                 instances += count
-                unread += sum(instance.unread for instance in entry.instances)
+                unread += entry.unread
             attributes = {**attributes, "InventoriedSeriesSequence": b"".join(series)}
         (item,) = self._study.items((attributes,))
         return EncodedStudy(item, len(series), instances, self._corrections.count - corrected, unread, skipped)
@@ -353,8 +380,11 @@ class StudyEncoder:
 
     def _instance_items(self, series: SeriesRecord, skipped: list[Skipped]) -> list[bytes]:
         corrected = self._corrections.count
+        instances = series.instances
         try:
-            return self._instance.items([instance.attributes for instance in series.instances])
+            if isinstance(instances, InstanceTable) and instances.columns:
+                return self._instance.items_of(instances.columns, len(instances))
+            return self._instance.items([instance.attributes for instance in instances])
         except InvalidRecord:  # one by one, to tell which
             self._corrections.count = corrected
         items: list[bytes] = []

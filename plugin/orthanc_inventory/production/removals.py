@@ -36,10 +36,12 @@ class Removals:
             known = earlier.pop(without_padding(series.attributes.get("SeriesInstanceUID", "")), None)
             if known is not None and series.instances:
                 present = {without_padding(entry.attributes.get("SOPInstanceUID", "")) for entry in series.instances}
-                for instance in known.instances():
-                    # What is there, but has left the scope, is not gone.
-                    if instance.uid not in present and identifier_of(*study, known.uid, instance.uid) not in children:
-                        series.instances.append(self._gone_instance(instance))
+                # What is there, but has left the scope, is not gone.
+                series.instances = [*series.instances] + [
+                    self._gone_instance(instance)
+                    for instance in known.instances()
+                    if instance.uid not in present and identifier_of(*study, known.uid, instance.uid) not in children
+                ]
             yield series
         for known in earlier.values():
             if identifier_of(*study, known.uid) not in children:

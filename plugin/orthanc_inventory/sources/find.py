@@ -14,6 +14,7 @@ from typing import Any
 
 from ..dicom.records import InstanceRecord, Skipped
 from ..host import Host, HostError, NotFound
+from .group import Read
 from .objects import Objects
 from .study_pages import STUDY_CONTENT, StudyPages, by_identifier, heads
 
@@ -75,9 +76,7 @@ class Find:
         found = self._children("Series", studies, "Study", self._series_page)
         return {study: sorted(series, key=_series_uid) for study, series in found}
 
-    def instances(
-        self, series: Sequence[Resource]
-    ) -> Iterator[tuple[Resource, list[InstanceRecord] | None, list[Skipped]]]:
+    def instances(self, series: Sequence[Resource]) -> Iterator[Read]:
         entries = {entry["ID"]: entry for entry in series}
         for identifier, answers in self._children("Instance", series, "Series", self._instances_page):
             entry, skipped = entries[identifier], list[Skipped]()

@@ -20,7 +20,7 @@ _LOOK = 16
 _RESTLESS = datetime.timedelta(seconds=2)
 
 Resource = dict[str, Any]
-Read = tuple[Resource, list[InstanceRecord] | None, list[Skipped]]
+Read = tuple[Resource, Sequence[InstanceRecord] | None, list[Skipped]]
 
 
 class Strategy(Protocol):

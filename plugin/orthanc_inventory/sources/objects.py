@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..dicom.attributes import INSTANCE
-from ..dicom.records import InstanceRecord
+from ..dicom.records import InstanceRecord, InstanceTable, SingleItems
 from ..dicom.terms import PLAIN_FILE
 from ..host import Host, NotFound
-from .data_sets import DataSets
+from .data_sets import SEQUENCES, DataSets
 from .originals import NOTE
 
 
@@ -36,7 +37,7 @@ class Objects:
         Raises:
             HostError: the index lacks the transfer syntax, and the file cannot be read.
         """
-        if "MainDicomSequences" in metadata:
+        if SEQUENCES in metadata:
             tags = dict(self._data_sets.from_index(tags, metadata))
         transfer_syntax = metadata.get("TransferSyntax") or self._transfer_syntax(identifier)
         access: dict[str, int | str] = {"FileLengthInContainer": size, "StoredInstanceTransferSyntaxUID": transfer_syntax}
@@ -54,6 +55,37 @@ class Objects:
         tags["SOPClassUID"] = self.sop_class(identifier, metadata)
         tags["FileAccessSequence"] = [access]
         return InstanceRecord(identifier, tags)
+
+    def table(
+        self,
+        identifiers: Sequence[str],
+        tags: Mapping[str, Sequence[Any]],
+        metadata: Mapping[str, Sequence[str]],
+        sizes: Sequence[int],
+        digests: Sequence[str],
+    ) -> InstanceTable | None:
+        """The same records of several instances, attribute by attribute; None: there is more to be looked at in each."""
+        known = metadata.get("TransferSyntax"), metadata.get("SopClassUid")
+        if SEQUENCES in metadata or not all(column and all(column) for column in known):
+            return None
+        number = len(identifiers)
+        access: dict[str, Sequence[Any]] = {
+            "FileLengthInContainer": sizes, "StoredInstanceTransferSyntaxUID": metadata["TransferSyntax"],
+        }
+        if self._uris:
+            access["FileAccessURI"] = [f"./instances/{identifier}/file" for identifier in identifiers]
+            access["ContainerFileType"] = [PLAIN_FILE] * number
+        if self.checksums:
+            access["MACAlgorithm"] = ["MD5"] * number
+            access["MAC"] = digests
+        if "LossyImageCompressionRatio" in tags:
+            access["LossyImageCompressionRatio"] = tags["LossyImageCompressionRatio"]
+        columns = {**tags, "ReceptionDate": metadata.get("ReceptionDate") or [""] * number}
+        if NOTE in metadata:
+            columns[NOTE] = metadata[NOTE]
+        return InstanceTable(
+            identifiers, {**columns, "SOPClassUID": metadata["SopClassUid"], "FileAccessSequence": SingleItems(access)}
+        )
 
     def sop_class(self, identifier: str, metadata: dict[str, str]) -> str:
         """From the index, or from the file itself, where that is missing. Raises: HostError."""

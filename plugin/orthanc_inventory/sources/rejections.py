@@ -21,7 +21,7 @@ class Marks(NamedTuple):
     series: Mapping[str, Attributes]
     instances: Mapping[str, Attributes]
 
-    def add_to(self, instances: list[InstanceRecord]) -> None:
+    def add_to(self, instances: Iterable[InstanceRecord]) -> None:
         if self.instances:
             for instance in instances:
                 if instance.identifier in self.instances:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..dicom.records import InstanceRecord, Skipped
+from ..dicom.records import InstanceRecord, InstanceTable, Skipped
 from ..host import HostError
 from .group import Group, Opened, Read, Resource
 from .objects import Objects
@@ -147,7 +147,11 @@ class Snapshot:
     def _rows_of(self, series: Resource, moment: datetime.datetime) -> Rows | None:
         return self._session.ask(self._tables.instances, ([series["Internal"]],)) if self._session.moment == moment else None
 
-    def records(self, rows: Rows) -> tuple[list[InstanceRecord], list[Skipped]]:
+    def records(self, rows: Rows) -> tuple[Sequence[InstanceRecord], list[Skipped]]:
+        """Those of one series, and what of it cannot be one."""
+        table = self._table(rows)
+        if table is not None:
+            return table, []
         record, instance = self._objects.record, self._tables.instance
         records, skipped = [], []
         for row in rows:
@@ -160,6 +164,13 @@ class Snapshot:
             except HostError as error:
                 skipped.append(Skipped(row[1], "Instance", str(error)))
         return records, skipped
+
+    def _table(self, rows: Rows) -> InstanceTable | None:
+        """The same, made faster, where the instances are as alike as most are."""
+        columns = self._tables.instances_of(rows) if rows else None
+        if columns is None or columns.sizes[0] is None or not all(columns.digests):
+            return None
+        return self._objects.table(*columns)
 
 
 class _Ahead(Group):

@@ -7,7 +7,7 @@ The tables: ``resources`` (patients, studies, series and instances, each with it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
@@ -54,6 +54,16 @@ CROSS JOIN LATERAL (SELECT %s FROM maindicomtags WHERE id = instance.internalid)
 CROSS JOIN LATERAL (SELECT %s FROM metadata WHERE id = instance.internalid) AS notes
 LEFT JOIN attachedfiles AS file ON file.id = instance.internalid AND file.filetype = 1
 """
+
+
+class Instances(NamedTuple):
+    """IDs of instances, their main DICOM tags and metadata by name, sizes and digests of their files, which may all be None."""
+
+    identifiers: Sequence[str]
+    tags: dict[str, Sequence[Any]]
+    metadata: dict[str, Sequence[str]]
+    sizes: Sequence[int]
+    digests: Sequence[str]
 
 
 class Tables:
@@ -108,6 +118,20 @@ class Tables:
             {name: value for name, value in zip(notes, row[end:-2]) if value is not None},
             row[-2],
             row[-1] or "",
+        )
+
+    def instances_of(self, rows: Sequence[Sequence[Any]]) -> Instances | None:
+        """The same of several instances, column by column; None: they do not have the same attributes."""
+        columns = list(zip(*rows))
+        if any(None in column and column.count(None) < len(rows) for column in columns):
+            return None
+        end = 2 + len(self._instance_tags)
+        return Instances(
+            columns[1],
+            {name: column for name, column in zip(self._instance_tags, columns[2:end]) if column[0] is not None},
+            {name: column for name, column in zip(self._instance_metadata, columns[end:-2]) if column[0] is not None},
+            columns[-2],
+            columns[-1],
         )
 
     def _keywords(self, level: str, tags: Iterable[tuple[int, str]] | None) -> dict[str, str]:

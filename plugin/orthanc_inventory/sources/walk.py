@@ -8,6 +8,7 @@ from typing import Any
 from ..dicom.records import InstanceRecord, Skipped
 from ..host import Host, HostError, NotFound
 from . import Moved
+from .group import Read
 from .objects import Objects
 from .study_pages import heads
 
@@ -32,9 +33,7 @@ class Walk:
     def series(self, studies: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         return {study["ID"]: self._host.get_json(f"/studies/{study['ID']}/series") for study in studies}
 
-    def instances(
-        self, series: Sequence[dict[str, Any]]
-    ) -> Iterator[tuple[dict[str, Any], list[InstanceRecord] | None, list[Skipped]]]:
+    def instances(self, series: Sequence[dict[str, Any]]) -> Iterator[Read]:
         for entry in series:
             skipped: list[Skipped] = []
             try:
