@@ -23,7 +23,7 @@ from .postgresql_archive import fill
 
 _ROUNDS = 5
 # Studies in one question of the raw read: as many as the plugin comes to ask for.
-_STUDIES = 16
+_STUDIES = 32
 
 
 class Measurement(NamedTuple):
@@ -88,6 +88,7 @@ def raw_read(connection: psycopg.Connection[Any], system: dict[str, Any], instan
     tables = Tables(tags, labels="HasLabels" in system)
     start, count = time.perf_counter(), 0
     with connection.transaction():
+        connection.execute("SET LOCAL jit = off")
         for setting in ("seqscan", "hashjoin", "mergejoin"):
             connection.execute(f"SET LOCAL enable_{setting} = off".encode())
         query = "SELECT publicid FROM resources WHERE resourcetype = 1 ORDER BY internalid"

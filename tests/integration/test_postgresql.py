@@ -177,7 +177,9 @@ at(StudyEncoder, 'encode', [2], rest)
 
 
 @BY_SQL
-@pytest.mark.parametrize("constant", ["session._OLD = -1", "snapshot._MOST_INSTANCES = 2"], ids=["old snapshots", "large studies"])
+@pytest.mark.parametrize(
+    "constant", ["session._OLD = -1", "snapshot._MOST_INSTANCES = 2"], ids=["old snapshots", "large studies"]
+)
 def test_a_run_is_whole_however_its_questions_are_cut(make_server: Callable[..., Server], constant: str) -> None:
     server = make_server().start_with(f"{_SMALL_CHUNKS}\n{constant}")
     server.store(*archive.files(4, 1, 2, 3))

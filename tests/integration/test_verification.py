@@ -221,7 +221,6 @@ def test_whatever_comes_and_goes_is_told_exactly(make_server: Make, check: str) 
 # What is not expected
 
 
-@pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")
 def test_what_was_there_before_and_is_not_listed_is_told_apart(server: Server) -> None:
     server.store(*archive.files(1))
     root = server.make()["SOPInstanceUID"]
@@ -370,7 +369,6 @@ def test_patients_by_another_name_are_found_by_uid(make_server: Make) -> None:
         assert places(findings(new, transaction)) == [("Missing", "INSTANCE", uid(0, 1, 1, 2))]
 
 
-@pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")
 def test_two_patients_with_one_study_uid_are_kept_apart(server: Server) -> None:
     def shared(patient: int, instance: int) -> bytes:
         return archive.file(patient, 1, 1, instance, StudyInstanceUID=uid(8), SeriesInstanceUID=uid(8, patient))
