@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Callable
 
 import pytest
+from pydicom.valuerep import DT
 
 from . import archive
 from .server import Server, object_uids
+from .writer import objects_of
 
 
 _STORE = """
@@ -48,6 +52,31 @@ def test_a_series_that_arrives_while_its_study_is_read_is_in(make_server: Callab
     assert study.NumberOfStudyRelatedSeries == 2 and len(object_uids([study])) == 2
 
 
+@pytest.mark.parametrize("call", [1, 2])
+def test_an_object_that_is_replaced_while_its_study_is_read_is_what_it_was(
+    make_server: Callable[..., Server], call: int
+) -> None:
+    """Within the second in which it came, so that Orthanc's LastUpdate may stay as it was."""
+    text = _STORE + f"""
+def replace(*arguments):
+    arrive()
+    open(folder + "/moment", "w").write(str(time.time()))
+for strategy in (Walk, Find): at(strategy, 'instances', [{call}], replace)
+"""
+    old, new = (archive.file(1, 1, 1, 1, StudyDescription=description) for description in ("Thorax", "Head"))
+    server = make_server(inventory={"StoreIn": "Directory"})
+    arriving(server, new)
+    server.start_with(text)
+    server.store(old)
+    (study,) = server.studies(server.make())
+    moment = server.folder / "moment"
+    # On a slow machine it is at rest before it is read, and so read once only.
+    replaced = float(moment.read_text()) if moment.exists() else math.inf
+    is_new = DT(str(study.ItemInventoryDateTime)).timestamp() >= replaced
+    assert study.StudyDescription == ("Head" if is_new else "Thorax")
+    assert objects_of(study) == {(archive.uid(1, 1, 1, 1), hashlib.md5(new if is_new else old).hexdigest())}
+
+
 def test_an_object_that_is_deleted_while_its_study_is_read_is_out(make_server: Callable[..., Server]) -> None:
     text = """
 def delete(*arguments):
@@ -65,7 +94,7 @@ for strategy in (Walk, Find): at(strategy, 'instances', [1], delete)
 def test_a_study_that_never_rests_is_skipped_by_name(make_server: Callable[..., Server]) -> None:
     text = _STORE + "for strategy in (Walk, Find): at(strategy, 'instances', always, arrive)"
     server = make_server()
-    arriving(server, *(archive.file(1, 1, 1, number) for number in range(10, 13)))
+    arriving(server, *(archive.file(1, 1, 1, number) for number in range(10, 20)))
     server.start_with(text)
     server.store(archive.file(1, 1, 1, 1))
     (study,) = server.get("/studies")

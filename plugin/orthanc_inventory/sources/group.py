@@ -115,7 +115,9 @@ def read_group(
             part = slice(len(looked), len(looked) + _LOOK)
             looked += studies[part]
             found = _open(strategy, list(strategy.heads(studies[part], uids[part]).values()), may_match_head)
-            opened |= {study: entry._replace(in_scope=entry.in_scope and may_match(entry)) for study, entry in found.items()}
+            found = {study: entry._replace(in_scope=entry.in_scope and may_match(entry)) for study, entry in found.items()}
+            # What may change at any moment is read alone.
+            opened |= {study: entry for study, entry in found.items() if not (entry.in_scope and is_restless(entry))}
         if with_instances:
             opened |= _with_instances(strategy, opened)
         proven = _proven(strategy, opened, with_instances)
@@ -162,12 +164,10 @@ def _with_instances(strategy: Strategy, opened: dict[str, Opened]) -> dict[str, 
 def _proven(strategy: Strategy, opened: dict[str, Opened], with_instances: bool) -> dict[str, Opened]:
     """Those that did not change while they were read."""
     again = strategy.heads_again([entry.head for entry in opened.values()])
-    same = {study: entry for study, entry in opened.items() if again.get(study) == entry.head and _is_whole(entry)}
-    series = strategy.series([entry.head for entry in same.values() if entry.in_scope and is_restless(entry)])
     return {
         study: entry._replace(is_proven=not _asks_for_more(entry, with_instances))
-        for study, entry in same.items()
-        if study not in series or children(series[study]) == children(entry.series)
+        for study, entry in opened.items()
+        if again.get(study) == entry.head and _is_whole(entry)
     }
 
 
@@ -184,7 +184,3 @@ def is_restless(opened: Opened) -> bool:
     """Whether more than LastUpdate has to be looked at, to know whether it changed."""
     last_update = opened.head["LastUpdate"]
     return not last_update or last_update >= (opened.moment - _RESTLESS).strftime("%Y%m%dT%H%M%S")
-
-
-def children(series: Sequence[Resource]) -> dict[str, set[str]]:
-    return {entry["ID"]: set(entry["Instances"]) for entry in series}

@@ -5,8 +5,9 @@ How the index is asked depends on what this Orthanc can do and is fast at: see `
 
 from __future__ import annotations
 
+import datetime
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,8 +20,9 @@ from ..host import Host, HostError, NotFound
 from . import Encoded, Moved, StudyDeleted, StudyUnreadable
 from .data_sets import DataSets, add_other_patient_ids, completed
 from .details import Details
-from .group import Group, Opened, Strategy, children, is_restless, open_alone, read_group
+from .group import Group, Opened, Read, Strategy, is_restless, open_alone, read_group
 from .objects import Objects
+from .look import Look
 from .originals import Originals, date_time
 from .postgresql import Unusable
 from .query import IndexQuery
@@ -230,6 +232,8 @@ class IndexSource:
     def _read(
         self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded], opened: Opened | None
     ) -> tuple[Encoded, list[Skipped]] | None:
+        if opened and is_restless(opened) and self._needs_proof(opened):
+            opened = None  # of what was read of it before, nothing can be proved
         head = opened.head if opened else study_head(self._host, study)
         if not self._may_match_head(head, scope):
             return None
@@ -238,6 +242,13 @@ class IndexSource:
             return None
         if not self._may_match(opened, scope):
             return None
+        with_instances = deeper(level, scope.deepest_level) == "INSTANCE"
+        look: Look | None = None
+        if self._needs_proof(opened) and is_restless(opened):
+            look = Look(opened)
+            if with_instances:
+                look.take_in(self._strategy.instances(opened.series))
+            opened = opened._replace(moment=datetime.datetime.now(datetime.timezone.utc))
         series, marks = opened.series, self._rejections.marks(opened.series)
         attributes = self._attributes(opened, marks)
         details: dict[str, Attributes] = {}
@@ -249,7 +260,11 @@ class IndexSource:
         recorded = self._originals.of_study(head, attributes)
         if not scope.matches_study(recorded):
             return None
-        records = within(scope, self._series(opened, deeper(level, scope.deepest_level), skipped, details, marks))
+        again = Look(opened)
+        instances = opened.instances or self._strategy.instances(series)
+        if look is not None:
+            instances = again.passing(instances)
+        records = within(scope, self._series(opened, instances if with_instances else None, skipped, details, marks))
         if records is None:
             if skipped:
                 raise StudyUnreadable("some of its instances cannot be read, so that it may be in scope or not")
@@ -258,9 +273,17 @@ class IndexSource:
         unread = 0 if level == "INSTANCE" else unread
         last_update = head["LastUpdate"]
         encoded = encode(StudyRecord(study, recorded, records, unread, _identifiers(series), last_update))
-        if not opened.is_proven or self._details is not None:  # headers are of later than a snapshot
+        if self._needs_proof(opened):
             self._prove(opened)
+        if look is not None:
+            now = study_head(self._host, study)
+            if not look.is_same(again, Opened(now, self._strategy.series([now])[study], opened.moment)):
+                raise Moved
         return encoded, skipped
+
+    def _needs_proof(self, opened: Opened) -> bool:
+        """Headers are of later than a snapshot."""
+        return not opened.is_proven or self._details is not None
 
     def _of_head(self, head: Mapping[str, Any]) -> dict[str, Any]:
         return dict(self._of_study.from_index({**head["PatientMainDicomTags"], **head["MainDicomTags"]}, {}))
@@ -292,28 +315,25 @@ class IndexSource:
         """Raises: Moved, when something may have changed since the study was opened."""
         if self._last_update(opened.head["ID"]) != opened.head["LastUpdate"]:
             raise Moved
-        if is_restless(opened):
-            if children(self._strategy.series([opened.head])[opened.head["ID"]]) != children(opened.series):
-                raise Moved
 
     def _series(
         self,
         opened: Opened,
-        level: str,
+        instances: Iterable[Read] | None,
         skipped: list[Skipped],
         details: Mapping[str, Attributes],
         marks: Marks,
     ) -> Iterator[SeriesRecord]:
-        if level == "INSTANCE":
-            for entry, instances, unreadable in opened.instances or self._strategy.instances(opened.series):
-                if instances is None:
+        if instances is not None:
+            for entry, found, unreadable in instances:
+                if found is None:
                     raise Moved
                 skipped += unreadable
                 if self._details is not None:
-                    self._details.add_to_instances(instances)
-                self._originals.add_to_instances(entry, instances)
-                marks.add_to(instances)
-                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details, marks), instances)
+                    self._details.add_to_instances(found)
+                self._originals.add_to_instances(entry, found)
+                marks.add_to(found)
+                yield SeriesRecord(entry["ID"], self._series_attributes(entry, details, marks), found)
         else:
             for entry in opened.series:
                 yield SeriesRecord(entry["ID"], self._series_attributes(entry, details, marks))

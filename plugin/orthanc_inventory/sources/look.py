@@ -1,0 +1,41 @@
+"""What was seen of a study at one time, to be compared with what is seen at another.
+
+Of a study that changed a second ago, LastUpdate does not tell whether it changes again: all of it has to be read twice. What
+is the same both times was so at the moment between them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from .group import Opened, Read
+
+
+class Look:
+    """Of head and series, and of the instances that were taken in: a digest, as they may be many."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._above = _above(opened)
+        self._instances = hashlib.sha256()
+
+    def take_in(self, instances: Iterable[Read]) -> None:
+        for _ in self.passing(instances):
+            pass
+
+    def passing(self, instances: Iterable[Read]) -> Iterator[Read]:
+        """The same, as they go by; what follows may complete their records."""
+        for read in instances:
+            entry, records, unreadable = read
+            seen = sorted((record.identifier, repr(record.attributes)) for record in records or ())
+            self._instances.update(repr((entry["ID"], records is None, seen, sorted(map(repr, unreadable)))).encode())
+            yield read
+
+    def is_same(self, again: Look, now: Opened) -> bool:
+        """Whether all was the same at a second look, and head and series still are."""
+        return self._above == _above(now) and self._instances.digest() == again._instances.digest()
+
+
+def _above(opened: Opened) -> str:
+    series = ((entry["ID"], entry["MainDicomTags"], sorted(entry["Instances"])) for entry in opened.series)
+    return repr((opened.head, sorted(series, key=lambda entry: entry[0])))
