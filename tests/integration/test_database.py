@@ -18,7 +18,13 @@ STUDIES = 70
 _PATIENCE = 120.0
 # Orthanc itself gives up soon.
 _IMPATIENT = {"MaximumConnectionRetries": 1, "ConnectionRetryInterval": 1}
-_QUICK = "from orthanc_inventory.production import runs; runs._PAUSE = 0.5"
+_QUICK = """
+from orthanc_inventory.production import runs
+from orthanc_inventory.sources import snapshot
+runs._PAUSE = 0.5
+# A study at a time, and one ahead of it.
+snapshot._FIRST_STUDIES = snapshot._MOST_STUDIES = 1
+"""
 
 
 @pytest.fixture

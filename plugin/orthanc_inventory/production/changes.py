@@ -157,7 +157,8 @@ class Changes:
         """Waits until no change is on its way to the callback, at most so many seconds."""
         deadline = time.monotonic() + patience
         while time.monotonic() < min(deadline, self._last_change + _INTERVAL):
-            time.sleep(_INTERVAL / 20)
+            if self._stopping.wait(_INTERVAL / 20):
+                return
 
     def _write(self) -> None:
         pending, self._pending = self._pending, {}
