@@ -5,12 +5,18 @@ So does what runs on the newest Orthanc, unless it is marked ``newest``: it tell
 
 from __future__ import annotations
 
+import faulthandler
+import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from .integration.server import DEBIAN_SID
+
+# No test takes so long (seconds), but for those that are marked long.
+_LONGEST = 600.0
+_STANDARD_ERROR = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,6 +26,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: runs with --long only; a parameter may be marked, too")
     config.addinivalue_line("markers", "newest: runs on the newest Orthanc without --long, too")
+    # That of the process, not the one in which the output of a test is caught.
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        config.stash[_STANDARD_ERROR] = os.dup(2)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test that hangs ends its process, which says where each thread is; xdist names it and goes on with the others."""
+    if item.get_closest_marker("long") is None:
+        faulthandler.dump_traceback_later(_LONGEST, exit=True, file=item.config.stash[_STANDARD_ERROR])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

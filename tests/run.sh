@@ -108,4 +108,5 @@ copy_packages
 
 cd "$repository"
 # Files of tests run side by side: they wait for Orthanc much of their time.
-exec .venv/bin/python -m pytest --numprocesses "$(($(nproc) + 1))" --dist loadfile "$@"
+# A process that has ended, for its test hung, is not begun anew: it would run into the same test again.
+exec .venv/bin/python -m pytest --numprocesses "$(($(nproc) + 1))" --dist loadfile --max-worker-restart 0 "$@"

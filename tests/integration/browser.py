@@ -9,14 +9,15 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Download, Locator, Page, Playwright, Request, expect
 
 from .server import Server
+from .waiting import PATIENCE, wait_until
 
 CHROMIUM = "/usr/bin/chromium"
 DESKTOP, PHONE = (1200, 900), (360, 740)
 PAGE = "/inventories/app/"
 _AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
-_PATIENCE = 30_000
+_MILLISECONDS = 1000 * PATIENCE
 
-expect.set_options(timeout=_PATIENCE)
+expect.set_options(timeout=_MILLISECONDS)
 
 
 def launch(playwright: Playwright) -> Browser:
@@ -41,7 +42,7 @@ class Explorer:
         self._context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce", **credentials
         )
-        self._context.set_default_timeout(_PATIENCE)
+        self._context.set_default_timeout(_MILLISECONDS)
         self.page: Page = self._context.new_page()
         # Errors of scripts and of the Content Security Policy, dialogs, and addresses of requests.
         self.problems: list[str] = []
@@ -93,9 +94,9 @@ class Explorer:
         self.wait()
 
     def wait(self) -> None:
-        # The page hears of a new address a moment after it is there.
-        self.page.wait_for_timeout(50)
-        expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
+        """Until the view of the address has loaded what it shows."""
+        is_shown = "document.getElementById('main').dataset.address === location.hash"
+        wait_until(lambda: self.page.evaluate(f"{is_shown} && !document.querySelector('[aria-busy=true]')"))
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)

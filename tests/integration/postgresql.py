@@ -8,19 +8,18 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from .server import PLUGIN, POSTGRESQL, POSTGRESQL_PLUGIN, Installation, Server, free_port
+from .waiting import PATIENCE, wait_until
 
 # It refuses to run as root.
 _USER = "postgres"
 # The owner of the tables, as which Orthanc comes; each user has the same password, which is asked for.
 _OWNER, PASSWORD = "orthanc", "to-be-kept-secret"
-_PATIENCE = 60.0
 
 
 class PostgreSql:
@@ -56,19 +55,20 @@ class PostgreSql:
         command += [f"--{name}={value}" for name, value in settings.items()]
         with open(self._folder / "log", "ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder, **self._identity())
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                self.connect("postgres", _USER).close()
-                return
-            except psycopg.OperationalError:
-                assert self._process.poll() is None and time.monotonic() < deadline, (self._folder / "log").read_text()
-                time.sleep(0.05)
+        wait_until(self._answers, (self._folder / "log").read_text)
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, (self._folder / "log").read_text()
+        try:
+            self.connect("postgres", _USER).close()
+            return True
+        except psycopg.OperationalError:
+            return False
 
     def stop(self) -> None:
         """At once: connections break."""
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(_PATIENCE)
+        self._process.wait(PATIENCE)
 
     def remove(self) -> None:
         self.stop()

@@ -44,8 +44,13 @@ def hold(*arguments):
     while not os.path.exists(folder + "/go on"):
         time.sleep(0.01)
 
+def until_interrupted(run, *arguments):
+    # Until the run is paused, cancelled or stopped.
+    while not run._pace._interrupted.is_set():
+        time.sleep(0.01)
+
 def halt(studies, kind=Producer):
-    # No run goes beyond so many studies, unless it is interrupted or the test lets go: there is time to pause, cancel or stop it.
+    # No run goes beyond so many studies unless it is interrupted, or the test lets go: it is there for what a test does to it.
     def wait(run, *arguments):
         while run._transaction.progress.position >= studies and not run._pace._interrupted.is_set():
             if os.path.exists(folder + "/go on"):

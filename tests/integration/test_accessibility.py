@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from . import archive
 from .browser import DESKTOP, PHONE, Explorer
 from .conftest import _name
+from .scheduled import noon
 from .server import INSTALLATIONS, Server
 
 VIEWS = {
@@ -42,16 +43,19 @@ class Filled:
 @pytest.fixture(scope="module", params=INSTALLATIONS, ids=_name)
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """A full inventory, a partial one with what was skipped, and a run that is paused."""
-    server = Server(
-        request.param, tmp_path_factory.mktemp("filled"), inventory={"ThrottleDelay": 20, "Schedules": [SCHEDULE]}
-    ).start()
+    server = Server(request.param, tmp_path_factory.mktemp("filled"), inventory={"Schedules": [SCHEDULE]})
+    server.environment["TZ"] = noon()
+    server.start()
     server.store(*archive.files(12, 1, 2, 2))
     uid = server.make(Purpose="All")["SOPInstanceUID"]
     server.store(archive.encode(archive.dataset(50, 1, 1, 1, SOPClassUID=None)))
     partial = server.make()["SOPInstanceUID"]
     verification = server.request("POST", f"/inventories/{uid}/verify", data='{"Check": "EXISTS", "Synchronous": true}')
     assert verification.status_code == 200, verification.text
+    server.stop()
+    server.start_with("halt(3)")
     run = server.begin(Purpose="Paused")
+    server.wait_until(run, Studies=3)
     server.post(f"/inventories/transactions/{run}/pause")
     yield Filled(server, {"uid": uid, "partial": partial, "study": archive.uid(3, 1), "run": run})
     server.kill()

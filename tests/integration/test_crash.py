@@ -72,8 +72,7 @@ at(IndexSource, 'read', always, note)
     server.store(*archive.files(9))
     server.stop()
     server.start_with(text + "at(IndexSource, 'read', [8], die)")
-    uid = server.begin()
-    server.wait_until_dead()
+    uid = server.begin_to_die()
     server.start_with(text)
     assert server.wait_for(uid)["State"] == "Success"
     # The eighth died before it was noted; the seventh was in no leaf yet.

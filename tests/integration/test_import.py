@@ -13,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from . import archive, foreign
 from .server import Server
 from .test_archive import check, download
+from .waiting import wait_until
 
 PATH = "/inventories/import"
 
@@ -115,8 +116,7 @@ def test_an_own_inventory_that_an_import_incorporates_stays(make_server: Callabl
     assert "incorporates" in server.error("DELETE", f"/inventories/{own}", 409)
     newer = server.make()["SOPInstanceUID"]
     newest = server.make()["SOPInstanceUID"]
-    while newer in server.get("/inventories"):
-        pass
+    wait_until(lambda: newer not in server.get("/inventories"))
     assert server.get("/inventories") == [own, "1.9.1", newest]
     server.delete("/inventories/1.9.1")
     # Retention may look once more and be the first.

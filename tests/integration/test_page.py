@@ -94,16 +94,18 @@ def test_what_came_from_dicom_is_text(server: Server, explore: Callable[..., Exp
 def test_markup_that_got_into_the_page_could_do_nothing(server: Server, explore: Callable[..., Explorer]) -> None:
     tab = explore(server)
     tab.open()
-    tab.page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=x onerror=alert(1)>')")
-    tab.page.wait_for_timeout(500)
+    with tab.page.expect_console_message(lambda message: "Content Security Policy" in message.text):
+        tab.page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=x onerror=alert(1)>')")
+    # After this nothing more comes of it.
+    tab.page.reload()
+    tab.wait()
     assert tab.problems and all("Content Security Policy" in problem for problem in tab.problems)
     tab.problems.clear()
-    tab.page.reload()
 
 
 def test_a_run_is_watched_paused_and_resumed(make_server: Callable[..., Server], explore: Callable[..., Explorer]) -> None:
-    server = make_server(inventory={"ThrottleDelay": 150}).start()
-    server.store(*archive.files(30))
+    server = make_server(inventory={"ThrottleDelay": 150}).start_with("halt(5)")
+    server.store(*archive.files(10))
     server.begin(Purpose="Alpha")
     server.begin(Purpose="Beta")
     tab = explore(server)
@@ -118,6 +120,7 @@ def test_a_run_is_watched_paused_and_resumed(make_server: Callable[..., Server],
     # Who pressed a button is not thrown back to the beginning of the page.
     expect(first.get_by_role("button", name="Resume")).to_be_focused()
     expect(second).to_contain_text("Running")
+    server.let_go()
     first.get_by_role("button", name="Resume").click()
     expect(tab.page.get_by_role("list", name="Inventories").get_by_role("listitem")).to_have_count(2)
     expect(first).to_have_count(0)
@@ -125,8 +128,8 @@ def test_a_run_is_watched_paused_and_resumed(make_server: Callable[..., Server],
 
 @pytest.mark.parametrize("keep", [True, False], ids=["kept", "discarded"])
 def test_a_run_is_cancelled(make_server: Callable[..., Server], explore: Callable[..., Explorer], keep: bool) -> None:
-    server = make_server(inventory={"ThrottleDelay": 100, "MaxRecordsPerInstance": 6}).start()
-    server.store(*archive.files(40))
+    server = make_server(inventory={"MaxRecordsPerInstance": 6}).start_with("halt(6)")
+    server.store(*archive.files(20))
     run = server.begin()
     server.wait_until(run, Studies=6)
     tab = explore(server)
@@ -335,6 +338,7 @@ def test_an_inventory_is_made_with_the_keyboard_alone(server: Server, explore: C
     tab.page.keyboard.press("Enter")
     expect(tab.page.get_by_role("heading", level=1)).to_have_text("New inventory")
     expect(tab.page.locator("#main")).to_be_focused()
+    tab.wait()
     tab.page.keyboard.press("Tab")
     expect(tab.page.get_by_role("radio", name="Instances")).to_be_focused()
     tab.page.keyboard.press("ArrowUp")

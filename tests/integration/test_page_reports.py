@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from . import archive
 from .browser import DESKTOP, PHONE, Explorer
+from .scheduled import noon
 from .server import Server
 
 SCHEDULE = {"Name": "nightly", "Mode": "Incremental", "Days": "Monday-Friday", "Hours": ["1-5"], "Every": "1d", "Keep": 2}
@@ -155,7 +156,9 @@ def test_the_archive_is_verified(server: Server, explore: Callable[..., Explorer
 
 
 def test_schedules_are_shown_and_run(make_server: Callable[..., Server], explore: Callable[..., Explorer]) -> None:
-    server = make_server(inventory={"Schedules": [SCHEDULE]}).start()
+    server = make_server(inventory={"Schedules": [SCHEDULE]})
+    server.environment["TZ"] = noon()
+    server.start()
     server.store(*archive.files(2))
     tab = explore(server)
     tab.open("#/schedules")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from .detailed_objects import KINDS, modified
 from .postgresql import PASSWORD, PostgreSql
 from .server import INSTALLATIONS, REPOSITORY, Server, object_uids
 from .test_rejections import note
+from .waiting import wait_until
 
 BY_SQL = pytest.mark.indexes("PostgreSQL-by-SQL")
 # A study at a time, and one ahead of it.
@@ -50,11 +50,11 @@ def source(server: Server) -> str:
     return server.get("/inventories/status")["Source"]
 
 
-def connections(postgresql: PostgreSql) -> int:
-    """Those of the plugin, in this server of PostgreSQL."""
+def connections(postgresql: PostgreSql, server: Server) -> int:
+    """Those of the plugin, with the index of this server."""
     with postgresql.connect("postgres", "postgres") as connection:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'orthanc-inventory'"
-        ((count,),) = connection.execute(query).fetchall()
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'orthanc-inventory' AND datname = %s"
+        ((count,),) = connection.execute(query, (server.configuration["PostgreSQL"]["Database"],)).fetchall()
     return count
 
 
@@ -123,13 +123,7 @@ at(IndexSource, 'read', [1], change)
 
 @BY_SQL
 def test_orthanc_waits_for_no_lock_and_nothing_is_written(make_server: Callable[..., Server], postgresql: PostgreSql) -> None:
-    text = _SMALL_CHUNKS + """
-def rest(*arguments):
-    while not os.path.exists(folder + "/go on"):
-        time.sleep(0.01)
-at(StudyEncoder, 'encode', [2], rest)
-"""
-    server = make_server().start_with(text)
+    server = make_server().start_with(f"{_SMALL_CHUNKS}\nat(StudyEncoder, 'encode', [2], hold)")
     server.store(*archive.files(4))
     uid = server.begin()
     server.wait_until(uid, Studies=1)
@@ -142,7 +136,7 @@ at(StudyEncoder, 'encode', [2], rest)
     assert locks == [("AccessShareLock",)]
     (stored,) = server.store(archive.file(8, 8))
     server.delete(f"/instances/{stored}")
-    (server.folder / "go on").touch()
+    server.let_go()
     assert server.wait_for(uid)["Studies"] == 4
 
 
@@ -150,25 +144,16 @@ at(StudyEncoder, 'encode', [2], rest)
 def test_a_paused_run_holds_no_snapshot_and_goes_on_in_another(
     make_server: Callable[..., Server], postgresql: PostgreSql
 ) -> None:
-    text = _SMALL_CHUNKS + """
-def rest(*arguments):
-    open(folder + "/reached", "w").close()
-    while not os.path.exists(folder + "/go on"):
-        time.sleep(0.01)
-at(StudyEncoder, 'encode', [2], rest)
-"""
-    server = make_server(inventory={"MaxRecordsPerInstance": 3}).start_with(text)
+    server = make_server(inventory={"MaxRecordsPerInstance": 3})
+    server.start_with(f"{_SMALL_CHUNKS}\nat(StudyEncoder, 'encode', [2], hold)")
     server.store(*archive.files(6))
     uid = server.begin()
     server.wait_until(uid, Studies=1)
-    before = connections(postgresql)
+    assert connections(postgresql, server) == 1
     server.post(f"/inventories/transactions/{uid}/pause")
-    (server.folder / "go on").touch()
+    server.let_go()
     server.wait_for(uid, "Paused")
-    deadline = time.monotonic() + 60
-    while connections(postgresql) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert (before, connections(postgresql)) == (1, 0)
+    wait_until(lambda: connections(postgresql, server) == 0)
     server.post(f"/inventories/transactions/{uid}/resume")
     transaction = server.wait_for(uid)
     assert (transaction["State"], transaction["Studies"]) == ("Success", 6)
@@ -209,14 +194,8 @@ def with_reader(make_server: Callable[..., Server], postgresql: PostgreSql) -> t
 def test_a_run_outlives_its_connection(
     make_server: Callable[..., Server], postgresql: PostgreSql, returns: bool
 ) -> None:
-    text = _SMALL_CHUNKS + """
-def rest(*arguments):
-    while not os.path.exists(folder + "/go on"):
-        time.sleep(0.01)
-at(IndexSource, 'read', [2], rest)
-"""
     server, user = with_reader(make_server, postgresql)
-    server.start_with(text)
+    server.start_with(f"{_SMALL_CHUNKS}\nat(IndexSource, 'read', [2], hold)")
     server.store(*archive.files(4))
     uid = server.begin()
     server.wait_until(uid, Studies=1)
@@ -224,7 +203,8 @@ at(IndexSource, 'read', [2], rest)
         if not returns:
             connection.execute(f"ALTER ROLE {user} NOLOGIN".encode())
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (user,))
-    (server.folder / "go on").touch()
+    wait_until(lambda: connections(postgresql, server) == 0)
+    server.let_go()
     transaction = server.wait_for(uid)
     assert (transaction["State"], transaction["Studies"], transaction["Skipped"]) == ("Success", 4, [])
     assert any("PostgreSQL cannot be read" in line for line in server.log_lines()) is not returns

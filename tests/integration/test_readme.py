@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 import subprocess
@@ -15,7 +14,9 @@ from orthanc_inventory.config import KEYS, SCHEDULE_KEYS, Key
 from orthanc_inventory.reports.columns import chosen
 
 from . import archive, foreign
+from .scheduled import noon
 from .server import REPOSITORY, Server, free_port
+from .waiting import wait_until
 
 README = (REPOSITORY / "README.md").read_text()
 
@@ -29,8 +30,8 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def test_the_examples_of_the_routes_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
-    # Slow enough for a run to be there still when the example cancels it.
-    server = make_server(inventory={"ThrottleDelay": 100}).start()
+    # The third run is there still when the example cancels it.
+    server = make_server().start_with("at(Producer, '_begin', [3], until_interrupted, after=True)")
     server.store(*archive.files(10))
     examples = "\n".join(blocks(section("Routes") + section("Verifying an archive"), "sh"))
     examples = examples.replace("127.0.0.1:8042", f"127.0.0.1:{server.http_port}")
@@ -106,7 +107,8 @@ def test_the_example_of_an_own_script_runs(make_server: Callable[..., Server], t
     server = make_server(script=script).start()
     [identifier] = server.store(archive.file(1, 1))
     assert server.make()["Instances"] == 1
-    assert identifier in (folder / "changes").read_text()
+    # Orthanc tells of a change some time after it.
+    wait_until(lambda: (folder / "changes").exists() and identifier in (folder / "changes").read_text())
 
 
 def test_the_examples_of_comparing_run(make_server: Callable[..., Server], tmp_path: Path) -> None:
@@ -162,8 +164,7 @@ def test_the_table_of_a_schedule_is_that_of_the_code() -> None:
 def test_the_example_of_the_schedules_runs(make_server: Callable[..., Server]) -> None:
     [example] = blocks(section("Schedules"), "json")
     server = make_server(inventory=json.loads(example)["Inventory"])
-    # It is noon, so that no window is open.
-    server.environment["TZ"] = f"NOON{datetime.datetime.now(datetime.timezone.utc).hour - 12:+}"
+    server.environment["TZ"] = noon()
     server.start()
     assert [schedule["Name"] for schedule in server.get("/inventories/schedules")] == ["weekly", "nightly"]
     [commands] = blocks(section("Schedules"), "sh")
@@ -192,7 +193,8 @@ def test_the_examples_over_dicom_run(make_server: Callable[..., Server], tmp_pat
     assert (tmp_path / f"{own}.dcm").is_file() and (tmp_path / "1.9.1.dcm").is_file()
     # More than fit into one part.
     assert sorted(said[3]) == [archive.uid(patient, 1, 1, 1) for patient in (1, 2, 3)]
-    assert "B001H after 2 pending" in server.log() and "0000H after 1 pending" in server.log()
+    server.wait_for_line("B001H after 2 pending")
+    server.wait_for_line("0000H after 1 pending")
 
 
 def test_the_examples_over_dicomweb_run(make_server: Callable[..., Server], tmp_path: Path) -> None:

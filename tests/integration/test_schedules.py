@@ -13,21 +13,17 @@ import pytest
 from . import archive
 from .scheduled import BERLIN, NIGHTLY, Scheduled
 from .server import Server
+from .waiting import wait_until
 
-# 20 studies take a second and more.
-SLOW = {"MaxRecordsPerInstance": 6, "ThrottleDelay": 60}
-# Longer than the schedules take to look at the clock, and to start what is due.
-_A_WHILE = 0.6
+# Two studies fill a leaf.
+SMALL = {"MaxRecordsPerInstance": 6}
 
 
 def test_a_schedule_whose_window_is_open_starts_by_itself(make_server: Callable[..., Server]) -> None:
     """By the real clock."""
     server = make_server(inventory={"Schedules": [{"Name": "always", "Level": "STUDY", "Every": "10w"}]}).start()
     server.store(*archive.files(2))
-    deadline = time.monotonic() + 30
-    while not (runs := server.get("/inventories/transactions")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    runs = wait_until(lambda: server.get("/inventories/transactions"), server.log)
     done = server.wait_for(runs[0])
     assert (done["Schedule"], done["Level"], done["TransactionStatus"]) == ("always", "STUDY", "COMPLETE")
     assert server.get(f"/inventories/{done['SOPInstanceUID']}")["Schedule"] == "always"
@@ -64,12 +60,13 @@ def test_schedules_are_listed(make_scheduled: Callable[..., Scheduled]) -> None:
 
 
 def test_a_run_keeps_to_its_window(make_scheduled: Callable[..., Scheduled]) -> None:
-    scheduled = make_scheduled(**SLOW)
+    scheduled = make_scheduled(**SMALL)
+    scheduled.use("halt(4)")
     server = scheduled.server
     scheduled.set("2026-06-03T00:59")
     server.start()
     server.store(*archive.files(20))
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert scheduled.runs() == []
     scheduled.set("2026-06-03T01:00")
     uid = scheduled.wait_for_run(1)
@@ -79,8 +76,9 @@ def test_a_run_keeps_to_its_window(make_scheduled: Callable[..., Scheduled]) -> 
     assert paused["TransactionStatusComment"] == "paused until the window of its schedule opens"
     # Not even a start of Orthanc lets it run outside.
     server.stop()
+    server.let_go()
     server.start()
-    time.sleep(_A_WHILE)
+    scheduled.look()
     still = server.transaction(uid)
     assert still["State"] == "Paused" and still["Studies"] < 20
     assert len(scheduled.lines(uid, "starts: ")) == 1
@@ -90,12 +88,12 @@ def test_a_run_keeps_to_its_window(make_scheduled: Callable[..., Scheduled]) -> 
     assert (done["TransactionStatus"], done["Studies"], done["TransactionStatusComment"]) == ("COMPLETE", 20, "")
     second = scheduled.wait_for_run(2)
     server.wait_for(second)
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert scheduled.runs() == [uid, second]
 
 
 def test_a_run_that_a_stop_interrupted_is_paused_when_its_window_has_closed(make_scheduled: Callable[..., Scheduled]) -> None:
-    scheduled = make_scheduled(**SLOW)
+    scheduled = make_scheduled(**SMALL)
     server, uid = begin(scheduled)
     server.stop()
     scheduled.set("2026-06-03T12:00")
@@ -108,7 +106,8 @@ def test_a_run_that_a_stop_interrupted_is_paused_when_its_window_has_closed(make
 
 
 def begin(scheduled: Scheduled) -> tuple[Server, str]:
-    """Starts Orthanc, and its schedule in the night to 3 June a slow run."""
+    """Starts Orthanc, and its schedule in the night to 3 June a run, which halts."""
+    scheduled.use("halt(3)")
     server = scheduled.server
     scheduled.set("2026-06-03T00:59")
     server.start()
@@ -124,12 +123,13 @@ def change(server: Server, uid: str, what: str) -> dict[str, Any]:
 
 
 def test_what_a_user_paused_stays_paused(make_scheduled: Callable[..., Scheduled]) -> None:
-    scheduled = make_scheduled(**SLOW)
+    scheduled = make_scheduled(**SMALL)
     server, uid = begin(scheduled)
     change(server, uid, "pause")
+    server.let_go()
     for moment in ("2026-06-03T03:00", "2026-06-03T05:00", "2026-06-04T01:00"):
         scheduled.set(moment)
-        time.sleep(_A_WHILE)
+        scheduled.look()
         assert server.transaction(uid)["State"] == "Paused"
     # It never overlaps itself: the run of the second night waits for the end of the first.
     assert scheduled.runs() == [uid]
@@ -139,23 +139,24 @@ def test_what_a_user_paused_stays_paused(make_scheduled: Callable[..., Scheduled
 
 
 def test_what_a_user_resumes_outside_the_window_goes_on(make_scheduled: Callable[..., Scheduled]) -> None:
-    scheduled = make_scheduled(**{**SLOW, "ThrottleDelay": 200})
+    scheduled = make_scheduled(**SMALL)
     server, uid = begin(scheduled)
     scheduled.set("2026-06-03T05:00")
     server.wait_for(uid, "Paused")
     change(server, uid, "resume")
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert server.wait_for(uid, "Running")["TransactionStatusComment"] == ""
     # Until a window has been open and closes again.
     scheduled.set("2026-06-04T01:00")
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert server.transaction(uid)["State"] == "Running"
     scheduled.set("2026-06-04T05:00")
     server.wait_for(uid, "Paused")
 
 
 def test_a_run_by_hand_runs_outside_the_window_and_moves_nothing(make_scheduled: Callable[..., Scheduled]) -> None:
-    scheduled = make_scheduled(**SLOW)
+    scheduled = make_scheduled(**SMALL)
+    scheduled.use("halt(3)")
     server = scheduled.server
     scheduled.set("2026-06-03T12:00")
     server.start()
@@ -167,6 +168,8 @@ def test_a_run_by_hand_runs_outside_the_window_and_moves_nothing(make_scheduled:
     assert "no schedule with this name" in server.error("POST", "/inventories/schedules/weekly/run", 404)
     server.error("POST", "/inventories/schedules/nightly/run", 400, data='{"Level": "STUDY"}')
     assert server.request("GET", "/inventories/schedules/nightly/run").status_code == 405
+    scheduled.look()
+    server.let_go()
     assert server.wait_for(uid)["Studies"] == 20
     assert scheduled.runs() == [uid]
     standing = scheduled.schedule()
@@ -175,14 +178,15 @@ def test_a_run_by_hand_runs_outside_the_window_and_moves_nothing(make_scheduled:
     server.wait_for(scheduled.wait_for_run(2))
     # In the window too, beside what the night has had.
     server.wait_for(server.post("/inventories/schedules/nightly/run")["ID"])
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert len(scheduled.runs()) == 3 and scheduled.schedule()["NextRun"] == "20260604T230000"
 
 
 def test_of_starts_at_the_same_time_one_is_taken(make_scheduled: Callable[..., Scheduled]) -> None:
-    scheduled = make_scheduled(**SLOW)
+    scheduled = make_scheduled(**SMALL)
     scheduled.use(
-        "from orthanc_inventory.production.runs import Runs\nat(Runs, 'submit', always, lambda *arguments: time.sleep(0.3))"
+        "halt(1)\nfrom orthanc_inventory.production.runs import Runs\n"
+        "at(Runs, 'submit', always, lambda *arguments: time.sleep(0.3))"
     )
     server = scheduled.server
     scheduled.set("2026-06-03T00:59")
@@ -191,6 +195,7 @@ def test_of_starts_at_the_same_time_one_is_taken(make_scheduled: Callable[..., S
     with ThreadPoolExecutor(4) as pool:
         answers = pool.map(lambda _: server.request("POST", "/inventories/schedules/nightly/run"), range(4))
         scheduled.set("2026-06-03T01:00")
+        scheduled.look()
     # The clock may have been the first.
     assert sorted(answer.status_code for answer in answers)[1:] == [409, 409, 409]
     assert len(scheduled.runs()) == 1
@@ -208,8 +213,10 @@ def test_a_night_of_a_change_of_the_clock_has_one_run(make_scheduled: Callable[.
         if step < 0:
             scheduled.server.start()
         elif there.hour < 6:
-            time.sleep(0.3)
+            scheduled.look()
             runs = scheduled.runs()
+            for run in runs:
+                scheduled.server.wait_for(run)
             found += [f"{there:%d %H:%M}"] * (len(runs) - len(found))
     first_hour = int(hours[0])
     days = int(day[-2:]), int(day[-2:]) + 1
@@ -227,13 +234,13 @@ def test_one_missed_run_is_caught_up(make_scheduled: Callable[..., Scheduled]) -
     server.stop()
     scheduled.set("2026-06-09T12:00")
     server.start()
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert len(scheduled.runs()) == 1
     server.stop()
     scheduled.set("2026-06-10T04:30")
     server.start()
     server.wait_for(scheduled.wait_for_run(2))
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert len(scheduled.runs()) == 2 and scheduled.schedule()["NextRun"] == "20260610T230000"
 
 
@@ -276,18 +283,22 @@ def test_a_base_that_proves_unusable_is_followed_by_a_full_run(make_scheduled: C
     assert (failed["TransactionStatus"], failed["ErrorDescription"]) == ("FAILURE", "the base is broken: make a full inventory")
     assert (full["TransactionStatus"], full["Base"]) == ("COMPLETE", None)
     assert len(scheduled.lines("a full run: the base of the last one cannot be used")) == 1
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert len(scheduled.runs()) == 3 and scheduled.schedule()["NextRun"] == "20260604T230000"
 
 
 def test_a_full_queue_is_told_once_and_tried_again(make_scheduled: Callable[..., Scheduled]) -> None:
-    scheduled = make_scheduled(MaximumPendingRuns=0, ThrottleDelay=200)
+    scheduled = make_scheduled(MaximumPendingRuns=0)
+    scheduled.use("halt(1)")
     server = scheduled.server
     scheduled.set("2026-06-03T00:59")
     server.start()
     server.store(*archive.files(10))
     running = server.begin()
     scheduled.set("2026-06-03T01:00")
+    server.wait_for_line("nightly cannot start a run", "Inventory.MaximumPendingRuns")
+    scheduled.look()
+    server.let_go()
     server.wait_for(running)
     assert server.wait_for(scheduled.wait_for_run(2))["Schedule"] == "nightly"
     assert len(scheduled.lines("nightly cannot start a run", "Inventory.MaximumPendingRuns")) == 1
@@ -298,7 +309,8 @@ def test_a_store_that_takes_nothing_is_told_once_in_each_window(make_server: Cal
     scheduled.set("2026-06-03T01:00")
     server = scheduled.server.start()
     for number, moment in enumerate(("2026-06-03T04:00", "2026-06-04T01:00", "2026-06-04T04:00"), 1):
-        time.sleep(2 * _A_WHILE)
+        wait_until(lambda: len(scheduled.lines("nightly cannot start a run", "ReadOnly")) >= max(1, number - 1))
+        time.sleep(0.5)  # long enough for it to be told once more
         assert len(scheduled.lines("nightly cannot start a run", "ReadOnly")) == max(1, number - 1)
         scheduled.set(moment)
     assert "ReadOnly" in server.error("POST", "/inventories/schedules/nightly/run", 409)
@@ -321,7 +333,7 @@ def test_a_crash_at_the_start_of_a_run_makes_it_neither_never_nor_twice(
     server.start()
     done = server.wait_for(scheduled.wait_for_run(1))
     assert (done["TransactionStatus"], done["Studies"], done["Schedule"]) == ("COMPLETE", 2, "nightly")
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert scheduled.runs() == [done["ID"]]
 
 
@@ -335,17 +347,18 @@ def test_a_crash_between_the_end_and_the_next_look_makes_no_second_run(make_sche
     server.wait_until_dead()
     scheduled.use()
     server.start()
-    time.sleep(_A_WHILE)
+    scheduled.look()
     assert len(scheduled.runs()) == 1 and scheduled.schedule()["LastRun"]["TransactionStatus"] == "COMPLETE"
 
 
 def test_the_run_of_a_schedule_that_is_gone_is_told_of(make_scheduled: Callable[..., Scheduled]) -> None:
-    scheduled = make_scheduled(**SLOW)
+    scheduled = make_scheduled(**SMALL)
     server, uid = begin(scheduled)
     scheduled.set("2026-06-03T05:00")
     server.wait_for(uid, "Paused")
     server.stop()
-    server.configuration["Inventory"] = {**SLOW, "Schedules": []}
+    server.let_go()
+    server.configuration["Inventory"] = {**SMALL, "Schedules": []}
     server.start()
     assert len(scheduled.lines(uid, "nightly", "no longer configured: resume or cancel it")) == 1
     assert server.get("/inventories/schedules") == []
@@ -366,11 +379,9 @@ def test_a_schedule_keeps_as_many_as_it_says(make_scheduled: Callable[..., Sched
         return server.wait_for(server.post(f"/inventories/schedules/{name}/run")["ID"])["SOPInstanceUID"]
 
     nightly, chain = [run("nightly") for _ in range(4)], [run("chain") for _ in range(3)]
-    deadline = time.monotonic() + 30
     # A base stays as long as an increment is made of it.
-    while server.get("/inventories") != [mine, *nightly[2:], *chain]:
-        assert time.monotonic() < deadline, (mine, nightly, chain, server.get("/inventories"))
-        time.sleep(0.05)
+    expected = [mine, *nightly[2:], *chain]
+    wait_until(lambda: server.get("/inventories") == expected, lambda: (expected, server.get("/inventories")))
 
 
 def test_a_scope_that_the_index_cannot_answer_is_refused(make_server: Callable[..., Server]) -> None:
@@ -388,7 +399,7 @@ def test_metrics_tell_of_schedules(make_scheduled: Callable[..., Scheduled]) -> 
     server.start()
 
     def metrics() -> dict[str, float]:
-        time.sleep(_A_WHILE)
+        scheduled.look()
         lines = server.request("GET", "/tools/metrics-prometheus").text.splitlines()
         values = (line.split() for line in lines if line.startswith("orthanc_inventory_schedules_"))
         return {name.removeprefix("orthanc_inventory_schedules_"): float(value) for name, value, *_ in values}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from . import archive
 from .server import INSTALLATIONS, Server
+from .waiting import wait_until
 
 pytestmark = [pytest.mark.filterwarnings("ignore:Invalid value for VR DA"), pytest.mark.indexes("SQLite", "PostgreSQL-by-SQL")]
 
@@ -302,8 +302,7 @@ def test_others_are_served_while_a_preview_counts_and_orthanc_can_stop(make_serv
     server.store(*archive.files(20))
     with ThreadPoolExecutor() as pool:
         counting = pool.submit(server.request, "POST", "/inventories/preview")
-        while not (server.folder / "reads").exists():
-            time.sleep(0.05)
+        wait_until((server.folder / "reads").exists)
         assert server.get("/inventories/transactions") == [] and not counting.done()
         server.stop()
         assert isinstance(counting.exception(), requests.ConnectionError)

@@ -8,6 +8,7 @@ import pytest
 
 from . import archive
 from .server import DEBIAN_SID, REPOSITORY, Installation, Server, object_uids
+from .waiting import wait_until
 
 
 @pytest.mark.newest
@@ -119,8 +120,8 @@ def test_an_own_script_keeps_its_callback(make_server: Callable[..., Server]) ->
     server.store(archive.file(1, 1))
     study = server.get("/studies")[0]
     assert len(object_uids(server.studies(server.make()))) == 1
+    wait_until(lambda: f"own script sees study {study}" in server.log(), server.log)
     server.stop()
-    assert f"own script sees study {study}" in server.log()
     assert "own script sees the stop" in server.log()
 
 
@@ -130,14 +131,16 @@ def test_the_script_is_small() -> None:
 
 @pytest.mark.newest
 def test_reset_in_the_middle_of_a_run_is_survived(make_server: Callable[..., Server]) -> None:
-    server = make_server(inventory={"MaxRecordsPerInstance": 6, "ThrottleDelay": 30}).start()
+    server = make_server(inventory={"MaxRecordsPerInstance": 6}).start_with("halt(3)")
     server.store(*archive.files(20))
     for _ in range(3):
         uid = server.begin()
         server.wait_until(uid, Studies=3)
         server.reset()
+        server.let_go()
         transaction = server.wait_for(uid)
         assert transaction["State"] == "Success" and transaction["Studies"] == 20
         summary = server.get(f"/inventories/{transaction['SOPInstanceUID']}")
         assert len(object_uids(server.studies(summary))) == 20
+        (server.folder / "go on").unlink()
     server.stop()

@@ -50,7 +50,7 @@ def test_check_makes_an_inventory_that_is_right_and_keeps_the_data(environment: 
         assert "is COMPLETE" in done.stdout and "100 %" in done.stdout
         counts += re.findall(r"([0-9]+) studies, ([0-9]+) series, ([0-9]+) instances", done.stdout)
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"http://127.0.0.1:{environment['INVENTORY_HTTP_PORT']}/system", timeout=5)
+            requests.get(f"http://127.0.0.1:{environment['INVENTORY_HTTP_PORT']}/system", timeout=60)
     assert len(counts) == 2 and counts[0] == counts[1] and int(counts[0][2]) > 100
 
 
@@ -67,14 +67,14 @@ def test_it_runs_until_it_is_interrupted(environment: dict[str, str]) -> None:
             break
     address = f"http://127.0.0.1:{environment['INVENTORY_HTTP_PORT']}"
     assert f"{address}/app/explorer.html" in "".join(lines)
-    [uid] = requests.get(f"{address}/inventories", timeout=5).json()
+    [uid] = requests.get(f"{address}/inventories", timeout=60).json()
     assert uid in "".join(lines)
     time.sleep(0.5)
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.wait(60) == 0 and "Stopping" in process.stdout.read()
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{address}/system", timeout=5)
+        requests.get(f"{address}/system", timeout=60)
 
 
 @pytest.mark.parametrize("variable", ["INVENTORY_HTTP_PORT", "INVENTORY_DICOM_PORT"])

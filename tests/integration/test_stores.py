@@ -40,7 +40,7 @@ def test_orthanc_keeps_a_run_as_a_study_of_the_pseudo_patient(server: Server) ->
 
 
 def test_a_half_made_inventory_is_never_listed(make_server: Callable[..., Server]) -> None:
-    server = make_server(inventory={"MaxRecordsPerInstance": 3, "ThrottleDelay": 50}).start()
+    server = make_server(inventory={"MaxRecordsPerInstance": 3}).start_with("halt(4)")
     server.store(*archive.files(10))
     uid = server.begin()
     server.wait_until(uid, Studies=4)
@@ -50,6 +50,7 @@ def test_a_half_made_inventory_is_never_listed(make_server: Callable[..., Server
         leaf = server.get(f"/instances/{identifier}/simplified-tags")["SOPInstanceUID"]
         server.error("GET", f"/inventories/{leaf}", 404)
         server.error("GET", f"/inventories/{leaf}/file", 404)
+    server.let_go()
     server.wait_for(uid)
     assert len(server.get("/inventories")) == 1
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
@@ -13,6 +14,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import N_ACTION
 
+from tests.integration import script
 from tests.integration.server import Server, free_port
 from tests.integration.waiting import wait_until
 
@@ -23,7 +25,7 @@ INSTANCE = "1.2.840.10008.5.1.4.1.1.201.1.1"
 INITIATE, REQUEST_STATUS, CANCEL, PAUSE, RESUME = range(11, 16)
 WITH_INSTANCES, STATUS, WITHOUT_INSTANCES = range(11, 14)
 # Two studies fill an instance.
-SLOW = {"MaxRecordsPerInstance": 6, "ThrottleDelay": 40}
+SMALL = {"MaxRecordsPerInstance": 6}
 
 
 class Told(NamedTuple):
@@ -206,6 +208,12 @@ class Asking:
         return self.act(
             INITIATE, TransactionUID=uid, InventoryLevel=level, ScopeOfInventorySequence=list(scope), **values
         )
+
+
+def with_script(folder: Path, text: str) -> str:
+    """A script for the first server of a test."""
+    (folder / "orthanc0").mkdir()
+    return str(script.write(folder / "orthanc0", text))
 
 
 def start_for(

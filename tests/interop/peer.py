@@ -134,11 +134,15 @@ def serving(
 
 
 @contextmanager
-def storage(ae_title: str = "STORE", syntaxes: Sequence[str] = (), status: int = 0) -> Iterator[tuple[int, dict[str, bytes]]]:
-    """A Storage SCP for inventories: its port, and what it got."""
+def storage(
+    ae_title: str = "STORE", syntaxes: Sequence[str] = (), status: int = 0,
+    before: Callable[[int], object] = lambda number: None,
+) -> Iterator[tuple[int, dict[str, bytes]]]:
+    """A Storage SCP for inventories: its port, and what it got; ``before`` gets the number of those that it has already."""
     received: dict[str, bytes] = {}
 
     def keep(event: evt.Event) -> int:
+        before(len(received))
         _keep(event, received)
         return status
 

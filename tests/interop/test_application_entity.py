@@ -17,6 +17,7 @@ import pytest
 from pynetdicom import AE
 
 from tests.integration.server import Server, free_port
+from tests.integration.waiting import wait_until
 
 from .peer import FIND, GET, MOVE, STORAGE, VERIFICATION, association, certificate, find, start
 
@@ -65,13 +66,6 @@ def threads(server: Server) -> int:
     return len(os.listdir(f"/proc/{server.process_id}/task"))
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 # Start and stop
 
 
@@ -80,7 +74,7 @@ def test_verification(make_server: MakeServer) -> None:
     server, port = start(make_server)
     done = echo(port, "-aet", "DCMTK")
     assert done.returncode == 0 and "Received Echo Response (Success)" in done.stderr
-    assert "DICOM: C-ECHO of Verification SOP Class by DCMTK (127.0.0.1): 0000H" in server.log_lines()
+    server.wait_for_line("DICOM: C-ECHO of Verification SOP Class by DCMTK (127.0.0.1): 0000H")
     assert server.get("/inventories/status")["Dimse"] == {
         "Running": True, "AeTitle": "INVENTORY", "Port": port, "Error": None,
     }
@@ -113,7 +107,7 @@ def test_it_survives_resets_and_leaves_no_thread(make_server: MakeServer) -> Non
         with association(port, VERIFICATION):
             server.reset()
     assert served(port)
-    wait_for(lambda: threads(server) <= before)
+    wait_until(lambda: threads(server) <= before)
     server.stop()
     assert not served(port)
 
@@ -126,8 +120,9 @@ def test_a_stop_aborts_open_associations_within_seconds(make_server: MakeServer)
     with association(port, VERIFICATION) as one, association(port, FIND) as other:
         began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 10
-        wait_for(lambda: one.is_aborted and other.is_aborted)
+        # Less than an association may be idle.
+        assert time.monotonic() - began < 25
+        wait_until(lambda: one.is_aborted and other.is_aborted)
     assert silent.recv(10) == b"" and b"half" not in stalled.recv(10)
 
 
@@ -196,7 +191,7 @@ def test_who_may_do_nothing_is_rejected(make_server: MakeServer) -> None:
     server, port = start(make_server, DicomModalities=modalities, DicomCheckModalityHost=True, **nothing)
     assert rejection(port, ae_title="STRANGER") == rejection(port, ae_title="FAR") == (1, 1, 3)
     assert results(port, VERIFICATION, ae_title="KNOWN") == results(port, VERIFICATION, ae_title="NAMED") == {VERIFICATION: 0}
-    assert any("STRANGER (127.0.0.1) is rejected" in line for line in server.log_lines())
+    server.wait_for_line("STRANGER (127.0.0.1) is rejected")
 
 
 def test_the_called_ae_title_is_checked_where_orthanc_does(make_server: MakeServer) -> None:
@@ -240,7 +235,7 @@ def test_tls(make_server: MakeServer, tmp_path: Path) -> None:
     assert echo(port, "+tls", str(key), str(own), *arguments).returncode == 0
     for each in silent:
         each.close()
-    assert any("TLS failed" in line for line in server.log_lines())
+    server.wait_for_line("TLS failed")
     server.stop()
 
 
@@ -285,7 +280,7 @@ def test_mutated_pdus_harm_nobody(make_server: MakeServer) -> None:
                 except OSError:
                     pass
     assert served(port)
-    wait_for(lambda: threads(server) <= before)
+    wait_until(lambda: threads(server) <= before)
     assert len(os.listdir(f"/proc/{server.process_id}/fd")) <= files + 2
     assert "Traceback" not in server.log()
     server.stop()
@@ -328,7 +323,7 @@ def test_fifty_associations_at_once(make_server: MakeServer) -> None:
     assert not served(port)
     for _, _, peer in answers:
         peer.close()
-    wait_for(lambda: served(port))
+    wait_until(lambda: served(port))
     assert server.get("/inventories/status")["Dimse"]["Running"]
 
 
@@ -340,13 +335,13 @@ def test_half_open_and_stalled_peers_take_no_place(make_server: MakeServer) -> N
     for peer in peers[:20]:
         peer.sendall(good[:100])
     assert served(port)
-    # These have an association: they are ended when they have been idle, or in the middle of a PDU, for too long.
+    # These have an association, as many as there may be: they end when they are idle, or in the middle of a PDU, for too long.
     for peer in peers[:2]:
         peer.sendall(good[100:])
-    wait_for(lambda: not served(port), 5)
+        assert peer.recv(1, socket.MSG_WAITALL) == b"\x02"
     peers[1].sendall(b"\x04\0\0\0\x40\0")
-    wait_for(lambda: served(port), 10)
-    wait_for(lambda: threads(server) <= before, 30)
+    wait_until(lambda: served(port))
+    wait_until(lambda: threads(server) <= before)
     for peer in peers:
         peer.close()
 
@@ -362,7 +357,7 @@ def test_a_peer_that_disappears(make_server: MakeServer) -> None:
             made.dul.socket.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             made.dul.socket.socket.close()
             made.abort()
-    wait_for(lambda: threads(server) <= before)
+    wait_until(lambda: threads(server) <= before)
     assert find(port, SOPInstanceUID="") == ([], 0)
 
 
@@ -374,7 +369,7 @@ def test_three_hundred_associations_leave_nothing_behind(make_server: MakeServer
     for _ in range(300):
         with association(port, VERIFICATION, FIND) as made:
             assert made.send_c_echo().Status == 0
-    wait_for(lambda: threads(server) <= before[0])
+    wait_until(lambda: threads(server) <= before[0])
     assert resident(server) < before[1] + 4_000, (before, resident(server))
 
 

@@ -46,7 +46,8 @@ def test_an_archive_that_is_not_there_fails_the_run(make_server: MakeServer) -> 
 
 def test_only_two_harvests_at_once(make_server: MakeServer) -> None:
     configured = {"DicomModalities": {"peer": ["PEER", "127.0.0.1", free_port()]}}
-    own = make_server(configuration=configured, inventory={"MaximumPendingRuns": 5}).start()
+    own = make_server(configuration=configured, inventory={"MaximumPendingRuns": 5})
+    own.start_with("at(Producer, '_begin', [1], until_interrupted)")
     runs = [own.begin(Source=SOURCE) for _ in range(2)]
     for run in runs:
         own.post(f"/inventories/transactions/{run}/pause")
@@ -73,8 +74,7 @@ def test_a_harvest_goes_on_after_a_crash(make_server: MakeServer) -> None:
     other, own = start(make_server, *archive.files(12, 1, 1, 2), inventory={"MaxRecordsPerInstance": 4})
     own.stop()
     own.start_with("at(Journal, 'checkpoint', [3], die, after=True)")
-    uid = own.begin(Source=SOURCE)
-    own.wait_until_dead()
+    uid = own.begin_to_die(Source=SOURCE)
     own.start()
     transaction = own.wait_for(uid)
     assert (transaction["State"], transaction["Studies"], transaction["Source"]) == ("Success", 12, SOURCE), own.log()
@@ -113,8 +113,7 @@ def test_what_the_list_may_lack_is_still_told_after_a_crash(make_server: MakeSer
     before, _ = harvest(own)
     own.stop()
     own.start_with("at(Journal, 'checkpoint', [2], die, after=True)")
-    uid = own.begin(Source=SOURCE)
-    own.wait_until_dead()
+    uid = own.begin_to_die(Source=SOURCE)
     own.start()
     after = own.wait_for(uid)
     assert (after["State"], after["Skipped"]) == ("Success", before["Skipped"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,24 +25,30 @@ from .creation import (
     PAUSE,
     REQUEST_STATUS,
     RESUME,
-    SLOW,
+    SMALL,
     STATUS,
     WITH_INSTANCES,
     WITHOUT_INSTANCES,
     Creator,
     start_for,
+    with_script,
 )
 from .peer import STORAGE, association, get, keys
 
 MakeServer = Callable[..., Server]
-# Long enough for what a test does meanwhile.
-VERY_SLOW = {**SLOW, "ThrottleDelay": 300}
 
 
-def test_every_action_does_what_it_says_and_every_state_is_told(make_server: MakeServer) -> None:
-    creator = Creator()
-    server, port = start_for(make_server, creator, inventory=VERY_SLOW)
+def halting(make_server: MakeServer, folder: Path, *creators: Creator, **inventory: Any) -> tuple[Server, int]:
+    """With 20 studies, two of which fill an instance; its runs halt after five."""
+    path = with_script(folder, "halt(5)")
+    server, port = start_for(make_server, *creators, inventory={**SMALL, **inventory}, PythonScript=path)
     server.store(*archive.files(20))
+    return server, port
+
+
+def test_every_action_does_what_it_says_and_every_state_is_told(make_server: MakeServer, tmp_path: Path) -> None:
+    creator = Creator()
+    server, port = halting(make_server, tmp_path, creator)
     before = server.get("/statistics")
     with creator.associated(port) as peer:
         said = [(STATUS, "PROCESSING")]
@@ -70,13 +77,12 @@ def test_every_action_does_what_it_says_and_every_state_is_told(make_server: Mak
     assert server.get("/inventories") == [] and server.get("/statistics") == before
 
 
-def test_instances_are_retained(make_server: MakeServer) -> None:
+def test_instances_are_retained(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory=VERY_SLOW)
-    server.store(*archive.files(20))
+    server, port = halting(make_server, tmp_path, creator)
     with creator.associated(port) as peer:
         assert peer.initiate("1.2.3").status == 0
-        server.wait_until("1.2.3", Studies=3)
+        server.wait_until("1.2.3", Studies=5)
         assert peer.act(CANCEL, TransactionUID="1.2.3", RetainInstances="Y").status == 0
         *_, end = creator.wait_for_end("1.2.3")
     assert end.said == (WITH_INSTANCES, "CANCELED")
@@ -254,10 +260,9 @@ def test_what_is_wrong_is_refused_and_changes_nothing(creating: tuple[Creator, S
     assert server.get("/inventories/transactions?expand")[:-1] == before and len(creator.told) == told
 
 
-def test_what_a_state_does_not_allow_is_refused(make_server: MakeServer) -> None:
+def test_what_a_state_does_not_allow_is_refused(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory=SLOW)
-    server.store(*archive.files(20))
+    server, port = halting(make_server, tmp_path, creator)
     with creator.associated(port) as peer:
         peer.initiate("1.2.3")
         assert "cannot be resumed" in (answer := peer.act(RESUME, TransactionUID="1.2.3")).comment and answer.status == 0x0110
@@ -266,6 +271,7 @@ def test_what_a_state_does_not_allow_is_refused(make_server: MakeServer) -> None
         creator.wait_for("1.2.3", 2)
         assert "cannot be paused" in (answer := peer.act(PAUSE, TransactionUID="1.2.3")).comment and answer.status == 0x0110
         assert peer.act(RESUME, TransactionUID="1.2.3").status == 0
+        server.let_go()
         creator.wait_for_end("1.2.3")
         for action, word in ((PAUSE, "paused"), (RESUME, "resumed"), (CANCEL, "cancelled")):
             retain = {"RetainInstances": "Y"} if action == CANCEL else {}
@@ -280,11 +286,11 @@ def test_what_a_state_does_not_allow_is_refused(make_server: MakeServer) -> None
     assert server.transaction("1.2.3")["State"] == "Success"
 
 
-def test_a_transaction_belongs_to_who_asked_for_it(make_server: MakeServer) -> None:
+def test_a_transaction_belongs_to_who_asked_for_it(make_server: MakeServer, tmp_path: Path) -> None:
     creator, stranger = Creator(), Creator("STRANGER")
-    server, port = start_for(make_server, creator, stranger, inventory=VERY_SLOW)
-    server.store(*archive.files(20))
+    server, port = halting(make_server, tmp_path, creator, stranger)
     of_user = server.begin()
+    server.wait_for(of_user, "Running")
     with creator.associated(port) as peer:
         peer.initiate("1.2.3")
         creator.wait_for("1.2.3", 1)
@@ -319,10 +325,9 @@ def test_no_user_can_be_taken_for_a_peer(make_server: MakeServer) -> None:
             assert peer.act(REQUEST_STATUS, TransactionUID=uid).status == 0x0124
 
 
-def test_limits(make_server: MakeServer) -> None:
+def test_limits(make_server: MakeServer, tmp_path: Path) -> None:
     creator, other = Creator(), Creator("OTHER")
-    server, port = start_for(make_server, creator, other, inventory={**VERY_SLOW, "MaximumPendingRuns": 4})
-    server.store(*archive.files(20))
+    server, port = halting(make_server, tmp_path, creator, other, MaximumPendingRuns=4)
     scopes = [general(PatientID=f"P000{number}*") for number in range(6)]
     with creator.associated(port) as peer, other.associated(port) as second:
         running = server.begin()
@@ -363,14 +368,15 @@ def test_who_may_not_ask_is_not_heard(make_server: MakeServer) -> None:
         server.wait_for("1.2.3")
         assert peer.act(REQUEST_STATUS, TransactionUID="1.2.3").status == 0
     assert silent.told == []
-    assert any("SILENT fails" in line and "AllowEventReport" in line for line in server.log_lines())
+    server.wait_for_line("SILENT fails", "AllowEventReport")
 
 
-def test_the_page_shows_who_asked_and_ends_it(make_server: MakeServer, explore: Callable[..., Explorer]) -> None:
+def test_the_page_shows_who_asked_and_ends_it(
+    make_server: MakeServer, explore: Callable[..., Explorer], tmp_path: Path
+) -> None:
     markup = "<img src=x>"
     creator = Creator(markup)
-    server, port = start_for(make_server, creator, inventory=VERY_SLOW)
-    server.store(*archive.files(20))
+    server, port = halting(make_server, tmp_path, creator)
     with creator.associated(port) as peer:
         assert peer.initiate("1.2.3", InventoryPurpose="<b>bold</b>").status == 0
         tab = explore(server)

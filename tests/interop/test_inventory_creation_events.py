@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration import archive, script
+from tests.integration import archive
 from tests.integration.server import SCRIPT, Server
 from tests.integration.waiting import wait_until
 
@@ -19,13 +19,14 @@ from .creation import (
     PAUSE,
     REQUEST_STATUS,
     RESUME,
-    SLOW,
+    SMALL,
     STATUS,
     WITH_INSTANCES,
     WITHOUT_INSTANCES,
     Creator,
     Told,
     start_for,
+    with_script,
 )
 from .peer import SYNTAXES, certificate, server_context, start
 
@@ -33,12 +34,6 @@ MakeServer = Callable[..., Server]
 END = [(STATUS, "PROCESSING"), (STATUS, "COMPLETE"), (WITH_INSTANCES, "COMPLETE")]
 # No run comes to its end before the test lets it.
 HELD = "at(Journal, 'finish', always, hold)"
-
-
-def with_script(folder: Path, text: str) -> str:
-    """A script for the first server of a test."""
-    (folder / "orthanc0").mkdir()
-    return str(script.write(folder / "orthanc0", text))
 
 
 def initiate(creator: Creator, port: int, uid: str) -> None:
@@ -121,14 +116,15 @@ def test_a_peer_that_is_down_is_told_later(make_server: MakeServer, tmp_path: Pa
     assert creator.said("1.2.3") in (END, END[1:])
 
 
-def test_nothing_is_lost_by_a_restart(make_server: MakeServer) -> None:
+def test_nothing_is_lost_by_a_restart(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory={**SLOW, "ThrottleDelay": 100})
+    server, port = start_for(make_server, creator, inventory=SMALL, PythonScript=with_script(tmp_path, "halt(3)"))
     server.store(*archive.files(20))
     initiate(creator, port, "1.2.3")
     server.wait_until("1.2.3", Studies=3)
     creator.told.clear()
     server.stop()
+    server.let_go()
     with creator.listening():
         server.start()
         told = creator.wait_for_end("1.2.3")
@@ -140,9 +136,11 @@ def test_nothing_is_lost_by_a_restart(make_server: MakeServer) -> None:
 @pytest.mark.parametrize("point", ["at(IndexSource, 'read', [7], die)", "at(Journal, 'finish', [1], die, after=True)"])
 def test_nothing_is_lost_by_a_crash(make_server: MakeServer, tmp_path: Path, point: str) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory=SLOW, PythonScript=with_script(tmp_path, point))
+    path = with_script(tmp_path, f"at(Producer, '_begin', [1], hold)\n{point}")
+    server, port = start_for(make_server, creator, inventory=SMALL, PythonScript=path)
     server.store(*archive.files(10))
     initiate(creator, port, "1.2.3")
+    server.let_go()
     server.wait_until_dead()
     creator.told.clear()
     server.configuration["PythonScript"] = str(SCRIPT)
@@ -161,7 +159,7 @@ def test_nothing_is_lost_by_a_crash(make_server: MakeServer, tmp_path: Path, poi
 
 def test_two_peers_at_once_hear_of_their_own(make_server: MakeServer) -> None:
     one, other = Creator("ONE"), Creator("OTHER")
-    server, port = start_for(make_server, one, other, inventory=SLOW)
+    server, port = start_for(make_server, one, other, inventory=SMALL)
     server.store(*archive.files(10))
     with one.associated(port) as first, other.listening():
         assert first.initiate("1.2.3").status == 0
@@ -189,7 +187,7 @@ def test_an_association_lasts_while_its_peer_waits(make_server: MakeServer, tmp_
 
 def test_what_others_do_is_told(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory=SLOW, PythonScript=with_script(tmp_path, "halt(3)"))
+    server, port = start_for(make_server, creator, inventory=SMALL, PythonScript=with_script(tmp_path, "halt(3)"))
     server.store(*archive.files(20))
     with creator.associated(port) as peer:
         peer.initiate("1.2.3")
@@ -226,7 +224,7 @@ events._MINUTE, event_reports._LOOK = 1.0, 0.1
 def test_the_status_is_told_at_the_interval_that_was_asked_for(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
     server, port = start_for(
-        make_server, creator, inventory=SLOW, PythonScript=with_script(tmp_path, f"{_QUICK}\nhalt(8)")
+        make_server, creator, inventory=SMALL, PythonScript=with_script(tmp_path, f"{_QUICK}\nhalt(8)")
     )
     server.store(*archive.files(20))
     with creator.associated(port) as peer:
@@ -308,7 +306,7 @@ def test_a_peer_that_hangs_delays_neither_runs_nor_the_stop(make_server: MakeSer
 
 def test_a_cancellation_in_the_queue_is_told(make_server: MakeServer, tmp_path: Path) -> None:
     creator = Creator()
-    server, port = start_for(make_server, creator, inventory=SLOW, PythonScript=with_script(tmp_path, "halt(3)"))
+    server, port = start_for(make_server, creator, inventory=SMALL, PythonScript=with_script(tmp_path, "halt(3)"))
     server.store(*archive.files(20))
     running = server.begin()
     server.wait_for(running, "Running")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 
 from tests.integration import archive, foreign
 from tests.integration.server import Server, free_port
+from tests.integration.waiting import wait_until
 
 from .peer import GET, MOVE, STORAGE, SYNTAXES, association, certificate, data_set, find, get, keys, read, start, storage
 
@@ -143,9 +144,7 @@ def dcmtk_storage(folder: Path, *arguments: str) -> Iterator[int]:
 
 
 def check_move_to_dcmtk(server: Server, port: int, uids: list[str], folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while (responses := move(port, "STORE", SOPInstanceUID=uids))[-1].Status != 0:
-        assert time.monotonic() < deadline, (responses[-1], server.log_lines()[-3:])
+    wait_until(lambda: move(port, "STORE", SOPInstanceUID=uids)[-1].Status == 0, lambda: server.log_lines()[-3:])
     files = [path.read_bytes() for path in folder.iterdir() if path.is_file()]
     check_same(server, {read(file).SOPInstanceUID: file for file in files}, uids)
 
@@ -180,14 +179,11 @@ def test_move_over_tls(make_server: MakeServer, tmp_path: Path) -> None:
 
 
 def wait_for_listener(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 5).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(listens)
 
 
 def test_move_to_another_inventory_plugin(make_server: MakeServer) -> None:
@@ -233,7 +229,9 @@ def test_cancel_of_a_move(make_server: MakeServer) -> None:
     server, port = start(make_server, inventory={"MaxRecordsPerInstance": 3})
     server.store(*archive.files(30))
     uids = server.make()["InstanceUIDs"]
-    with storage() as (destination, received):
+    cancelled = threading.Event()
+    # What comes after the fifth is not taken before it is cancelled.
+    with storage(before=lambda number: number < 5 or cancelled.wait(60)) as (destination, received):
         add_modality(server, "STORE", destination)
         statuses = []
         with association(port, MOVE) as made:
@@ -241,6 +239,7 @@ def test_cancel_of_a_move(make_server: MakeServer) -> None:
                 statuses.append(status)
                 if len(statuses) == 2:
                     made.send_c_cancel(9, query_model=MOVE)
+                    cancelled.set()
         last = statuses[-1]
         assert last.Status == 0xFE00 and last.NumberOfRemainingSuboperations > 0
         assert len(received) == last.NumberOfCompletedSuboperations < len(uids)

@@ -58,7 +58,7 @@ def test_dcmtk_sends_an_inventory(make_server: MakeServer, tmp_path: Path, synta
     assert summary["Size"] == len(kept) and server.get("/inventories") == ["1.9.1"]
     [path] = server.state_directory.rglob("*.dcm")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert any("C-STORE of Inventory Storage by DCMTK (127.0.0.1): 0000H" in line for line in server.log_lines())
+    server.wait_for_line("C-STORE of Inventory Storage by DCMTK (127.0.0.1): 0000H")
     assert "Foreign1" not in server.log()
 
 

@@ -17,7 +17,7 @@ from pynetdicom.dsutils import encode
 
 from tests.integration import archive, script
 from tests.integration.other_software import dcmtk
-from tests.integration.server import DEBIAN_13, Server
+from tests.integration.server import DEBIAN_13, SCRIPT, Server
 
 from .peer import SYNTAXES, association, find, keys, start
 from .raw_messages import Answer, RawScu, raw_scu
@@ -393,6 +393,9 @@ def test_orthanc_stops_in_the_middle(make_server: MakeServer, tmp_path: Path) ->
             next(scu.answers())
             server.stop()
         server.start()
+    server.stop()
+    server.configuration["PythonScript"] = str(SCRIPT)
+    server.start()
     with raw_scu(port, REPOSITORY, extended=RELATIONAL) as scu:
         assert len(scu.find(keys(QueryRetrieveLevel="IMAGE", SOPInstanceUID=""))) == 401
 

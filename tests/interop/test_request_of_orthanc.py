@@ -14,7 +14,7 @@ from tests.integration import archive
 from tests.integration.server import Server
 from tests.integration.test_command_line import begun, command, refused, succeeded
 
-from .creation import SLOW, Creator, start_for
+from .creation import SMALL, Creator, start_for, with_script
 
 MakeServer = Callable[..., Server]
 
@@ -57,9 +57,8 @@ def test_an_inventory_is_made_and_fetched(make_server: MakeServer, tmp_path: Pat
 
 
 def test_a_run_is_paused_followed_and_cancelled(make_server: MakeServer, tmp_path: Path) -> None:
-    # Slow enough for a run to be there still when a busy machine comes to cancel it.
-    server, port = start_for(make_server, ours(), inventory={**SLOW, "ThrottleDelay": 1500})
-    server.store(*archive.files(30))
+    server, port = start_for(make_server, ours(), inventory=SMALL, PythonScript=with_script(tmp_path, "halt(3)"))
+    server.store(*archive.files(20))
     process = begun(*to(port), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     uid = process.stdout.readline().decode().strip()
@@ -80,10 +79,9 @@ def test_a_run_is_paused_followed_and_cancelled(make_server: MakeServer, tmp_pat
     assert done.stdout.strip() == str(tmp_path / f"{server.transaction(uid)['SOPInstanceUID']}.dcm")
 
 
-def test_a_run_is_followed_over_a_restart(make_server: MakeServer) -> None:
+def test_a_run_is_followed_over_a_restart(make_server: MakeServer, tmp_path: Path) -> None:
     creator = ours()
-    inventory = {**SLOW, "ThrottleDelay": 300}
-    server, port = start_for(make_server, creator, inventory=inventory)
+    server, port = start_for(make_server, creator, inventory=SMALL, PythonScript=with_script(tmp_path, "halt(3)"))
     server.store(*archive.files(20))
     process = begun(*to(port, "--listen", str(creator.port)), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
@@ -91,6 +89,7 @@ def test_a_run_is_followed_over_a_restart(make_server: MakeServer) -> None:
     server.wait_until(uid, Studies=3)
     server.stop()
     server.start()
+    server.let_go()
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert output.decode().strip() == server.wait_for(uid)["SOPInstanceUID"]

@@ -41,5 +41,9 @@ class IndexState:
                     return False
                 since = change["Seq"]
             if answer["Done"]:
-                return since == self._host.get_json("/changes?last")["Last"]
+                if since == self._host.get_json("/changes?last")["Last"]:
+                    return True
+                # Another one has come in between, or those that came last are gone with their resources.
+                if not answer["Changes"]:
+                    return False
         return False

@@ -41,6 +41,8 @@ function show() {
   lifetime = new AbortController();
   const place = document.createElement('div');
   main.replaceChildren(place);
+  // The browser tells of a new address a moment after it is there.
+  main.dataset.address = location.hash;
   const found = VIEWS.find(([pattern]) => pattern.test(path));
   const [pattern, view, entry, title] = found ?? VIEWS[0];
   document.title = `${title} – Orthanc`;
