@@ -52,7 +52,7 @@ def until_interrupted(run, *arguments):
 def halt(studies, kind=Producer):
     # No run goes beyond so many studies unless it is interrupted, or the test lets go: it is there for what a test does to it.
     def wait(run, *arguments):
-        while run._transaction.progress.position >= studies and not run._pace._interrupted.is_set():
+        while run._transaction.progress.studies >= studies and not run._pace._interrupted.is_set():
             if os.path.exists(folder + "/go on"):
                 break
             time.sleep(0.01)
