@@ -104,6 +104,8 @@ class Server:
         users = self.configuration.get("RegisteredUsers") if self.configuration["AuthenticationEnabled"] else None
         self._user = next(iter(users.items())) if users else None
         self._process: subprocess.Popen[bytes] | None = None
+        # Where the log of the last start begins.
+        self._begin = 0
 
     def start(self, http_port: int = 0) -> "Server":
         return self._start(self.configuration, http_port)
@@ -119,13 +121,13 @@ class Server:
     def _start(self, configuration: dict[str, Any], http_port: int = 0) -> "Server":
         """On other ports, where someone was quicker to take those that were free a moment ago."""
         while True:
-            before = len(self.log())
+            self._begin = len(self.log())
             self._run(configuration, http_port or free_port(), free_port())
             try:
                 self.wait_until_ready()
                 return self
             except AssertionError:
-                if http_port or "already in use" not in self.log()[before:]:
+                if http_port or "already in use" not in self.log()[self._begin :]:
                     raise
 
     def _run(self, configuration: dict[str, Any], http_port: int, dicom_port: int) -> None:
@@ -154,9 +156,9 @@ class Server:
             is_ready = "Orthanc is starting" not in answer.text
         except requests.ConnectionError:
             is_ready = False
-        # If it has ended, who answers is another one, which has taken its port.
         assert self._process is not None and self._process.poll() is None, f"Orthanc has ended:\n{self.log()}"
-        return is_ready
+        # Else who answers is another one, which has taken the port.
+        return is_ready and f"HTTP server listening on port: {self.http_port} " in self.log()[self._begin :]
 
     def reset(self) -> None:
         """Orthanc takes itself apart and starts anew in the same process, some time after its answer."""
