@@ -165,8 +165,10 @@ def test_requests_wait_in_order(halting: Callable[[int], Server]) -> None:
         check_whole(server, transaction)
 
 
-def test_what_has_not_begun_is_cancelled_at_once(halting: Callable[[int], Server]) -> None:
-    server = halting(1)
+def test_what_has_not_begun_is_cancelled_at_once(make_server: Callable[..., Server]) -> None:
+    server = make_server(inventory={"StoreIn": "Directory"}).start_with("halt(1)")
+    root = server.make()["SOPInstanceUID"]
+    server.store(*archive.files(20))
     running = server.begin()
     server.wait_for(running, "Running")
     for paused in (False, True):
