@@ -12,7 +12,7 @@ from .dicom.scope import InvalidScope, Scope
 from .dicom.terms import LEVELS
 from .dicom.values import legal_value
 from .host import Host
-from .production.instance_writer import Settings
+from .production.instance_writer import MANUFACTURER, Settings
 from .production.schedule import Schedule
 from .production.throttle import Throttle
 from .sources import Source
@@ -136,7 +136,7 @@ def make_settings(configuration: Mapping[str, Any], system: Mapping[str, Any], t
     base_uri = configuration["FileAccess"]["BaseUri"]
     base = {"StoredInstanceBaseURI": base_uri} if base_uri else {}
     attributes: dict[str, Any] = {
-        "Manufacturer": "orthanc-inventory",
+        "Manufacturer": MANUFACTURER,
         "ManufacturerModelName": "Orthanc",
         "SoftwareVersions": f"orthanc-inventory {__version__}\\Orthanc {legal_value('LO', system['Version'])}",
         "StudyAccessEndPointsSequence": [{**_study_access(configuration, system), **base}],

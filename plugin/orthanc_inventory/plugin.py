@@ -31,6 +31,7 @@ from .production.increment import Increment
 from .production.instance_attributes import InstanceAttributes
 from .production.journal import Journal
 from .production.producer import Producer
+from .production.recovery import Recovery
 from .production.retention import Retention
 from .production.runs import Runs, Work
 from .production.schedules import Schedules
@@ -177,6 +178,9 @@ class Plugin:
         throttle = make_throttle(host, configuration)
         settings = make_settings(configuration, system, throttle)
         catalogue = Catalogue(journal, stores)
+        catalogue.finish_deletions(host.log)
+        # In an index that is not ours alone others may be at work.
+        Recovery(journal, catalogue, stores, frozenset() if alone else frozenset({"Orthanc"}), host.log).run()
         findings = Findings(journal)
         files = StoredFiles(host, system)
         archives = {
@@ -232,7 +236,6 @@ class Plugin:
         if url := configuration["Notify"]["Url"]:
             notifications = Notifications(url, journal, lambda entry: public(entry, journal.skipped(entry)), host.log)
         self._runs, self._retention, self._schedules, self._notifications = runs, retention, schedules, notifications
-        catalogue.finish_deletions(host.log)
         read_scope = scope_reader(sources, configuration["Timezone"])
         self._previews = previews = PreviewRoutes(open_source, read_scope, configuration["Detail"])
         self._comparisons = comparisons = ComparisonRoutes(

@@ -37,7 +37,7 @@ def find_base(catalogue: Catalogue, wanted: str, level: str, scope: Scope) -> Ke
         raise UnknownBase('Base must be "latest" or the SOP Instance UID of a root that GET /inventories lists')
     document = named.document
     if "Mark" not in document:
-        raise InvalidBase("Base must be an inventory that this Orthanc made itself")
+        raise InvalidBase("Base must be an inventory that this Orthanc made itself, and that is not Recovered")
     if document["InventoryLevel"] != level:
         raise InvalidBase(f"Base has the level {document['InventoryLevel']}; the Level of an increment must be the same")
     if not scope.is_within(Scope.parse(document["Scope"])):

@@ -14,7 +14,7 @@ from .journal import Journal, KeptInstance, KeptInventory
 # How many instances are looked at together.
 _PAGE = 5000
 # What an inventory's document holds for its own sake.
-_HIDDEN = frozenset({"Run", "Mark", "Withdrawn"})
+_HIDDEN = frozenset({"Run", "Mark", "Withdrawn", "Shared"})
 
 
 class InUse(Exception):
@@ -78,7 +78,7 @@ class Catalogue:
         document = {key: value for key, value in inventory.document.items() if key not in _HIDDEN}
         if document.get("Origin"):
             document.update(_counts(self.tree(inventory)))
-        return {"SOPInstanceUID": inventory.uid, "Origin": None, "Schedule": None, **document}
+        return {"SOPInstanceUID": inventory.uid, "Origin": None, "Schedule": None, "Recovered": None, **document}
 
     def instances(self) -> Iterator[Member]:
         """Each instance of the finished inventories, roots or not, that is still here; the oldest first."""

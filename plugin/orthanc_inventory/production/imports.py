@@ -71,13 +71,15 @@ class Imports:
         # A crash between these steps leaves instances without an inventory, which go at the next start.
         if not self._journal.reserve(run.study_uid, instance):
             raise UidTaken
+        document = document_of(examined, run, requestor, origin)
         try:
+            self._store.write_origin(run, {key: document[key] for key in ("Origin", "Requestor", "CreationTime")})
             self._store.write(run, examined.uid, chunks_of(file.open()))
         except StoreError:
             self._store.keep_only(run, ())
             self._journal.forget_instances(run.study_uid)
             raise
-        inventory = KeptInventory(examined.uid, run.study_uid, _document(examined, run, requestor, origin))
+        inventory = KeptInventory(examined.uid, run.study_uid, document)
         self._journal.add_inventory(inventory, examined.incorporated)
         return inventory
 
@@ -98,7 +100,7 @@ class _File(NamedTuple):
     sha256: str
 
 
-def _document(examined: Examined, run: Run, requestor: str, origin: str) -> dict[str, Any]:
+def document_of(examined: Examined, run: Run, requestor: str, origin: str) -> dict[str, Any]:
     """As for an inventory that was made here; the numbers of records are those of this one instance."""
     attributes = examined.attributes
     return {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..dicom import terms
 from ..dicom.inventory import Inventory, Reference
 from ..dicom.scope import Scope
 from ..dicom.uids import new_uid
@@ -15,6 +17,26 @@ from ..stores import Store
 from .journal import KeptInstance
 from .throttle import Throttle
 from .transaction import Transaction
+
+
+MANUFACTURER = "orthanc-inventory"
+# How the instances of a run but its root describe themselves: numbers of studies, or UIDs.
+_LEAF, _NODE = "Study records {} to {}", "Instances {} to {}"
+_PART = re.compile(r"Study records \d+ to \d+(; .*)?|Instances [\d.]+ to [\d.]+(; .*)?", re.DOTALL)
+
+
+def describe_leaf(first: int, last: int) -> str:
+    return _LEAF.format(first, last)
+
+
+def describe_node(first: str, last: str) -> str:
+    return _NODE.format(first, last)
+
+
+def is_part(attributes: Mapping[str, Any]) -> bool:
+    """Whether an instance that was made here says that it belongs below a root."""
+    description = attributes.get("InventoryInstanceDescription", "")
+    return attributes.get("InventoryCompletionStatus") == terms.PARTIAL and bool(_PART.fullmatch(description))
 
 
 @dataclass(frozen=True)

@@ -286,6 +286,39 @@ class Journal:
         with self._write() as connection:
             self._add_inventory(connection, inventory, incorporated)
 
+    def recover(
+        self, inventory: KeptInventory, instances: Sequence[KeptInstance], incorporated: Iterable[str],
+        ended: Transaction | None,
+    ) -> bool:
+        """An inventory that is in its store already, and the transaction that it ends, if that is known; False: a UID is taken."""
+        try:
+            with self._write() as connection:
+                for instance in instances:
+                    self._add_instance(connection, inventory.study_uid, instance)
+                self._add_inventory(connection, inventory, incorporated)
+                if ended is not None:
+                    self._save(connection, ended)
+                    connection.execute("DELETE FROM snapshot WHERE number = ?", (ended.number,))
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
+    def study_uids(self) -> set[str]:
+        """Of all runs that the journal knows, and of what came from elsewhere."""
+        rows = self._read("SELECT study_uid FROM instances UNION SELECT study_uid FROM inventories")
+        return {uid for (uid,) in rows} | {transaction.study_uid for transaction in self.unfinished()}
+
+    def places_of_inventories(self) -> list[set[tuple[str, str]]]:
+        """Of each inventory the study and the store of its own instances."""
+        rows = self._read(
+            "SELECT DISTINCT inventories.uid, study_uid, json_extract(instances.document, '$.store')"
+            " FROM inventories JOIN instances USING (study_uid)"
+        )
+        places: dict[str, set[tuple[str, str]]] = {}
+        for uid, study_uid, store in rows:
+            places.setdefault(uid, set()).add((study_uid, store))
+        return list(places.values())
+
     def incorporated(self, root: str) -> list[tuple[str, str | None, KeptInstance | None]]:
         """What a root incorporates, directly or not, besides the instances of its own run: the UID of each instance, and
         where it is here, the inventory that it belongs to.

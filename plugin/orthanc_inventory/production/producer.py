@@ -25,11 +25,13 @@ from ..sources import Source, StudyDeleted, StudyUnreadable
 from ..stores import Store
 from .changes import Changes
 from .increment import BaseUnusable, Increment
-from .instance_writer import InstanceWriter, Settings, zone
+from .instance_writer import InstanceWriter, Settings, describe_leaf, describe_node, zone
 from .journal import Journal, KeptInstance, KeptInventory
 from .pace import Pace
 from .recorder import Recorder
-from .transaction import CANCELED_JOB, CANCELED_JOB_DESCRIPTION, Interrupted, Progress, State, Transaction, plus, utc_now
+from .transaction import (
+    CANCELED_JOB, CANCELED_JOB_DESCRIPTION, CannotGoOn, Interrupted, Progress, State, Transaction, plus, utc_now,
+)
 
 # Studies that are taken from the snapshot at a time.
 _BATCH = 1000
@@ -145,7 +147,11 @@ class Producer:
         if self._increment:
             self._increment.locate(study for batch in self._snapshot(0) for study in batch)
         self._kept = self._journal.instances(transaction.study_uid)
-        self._store.keep_only(transaction.run, [instance.uid for instance in self._kept])
+        uids = [instance.uid for instance in self._kept]
+        # Orthanc may have been restored from a backup since.
+        if gone := len(uids) - len(self._store.present(transaction.run, uids)):
+            raise CannotGoOn(f"{gone} of its finished instances are no longer there: start it again")
+        self._store.keep_only(transaction.run, uids)
         transaction.progress = replace(self._checkpoint)
         self._log(self._line("starts"))
 
@@ -208,7 +214,7 @@ class Producer:
     def _write_leaf(self) -> None:
         first, last = self._checkpoint.studies + 1, self._transaction.progress.studies
         # A leaf alone does not hold all that its scope means, so it is PARTIAL; the root tells of the whole.
-        description = f"Study records {first} to {last}"
+        description = describe_leaf(first, last)
         self._save(self._writer.write(self._next_place(), description, terms.PARTIAL, self._scope, items=self._items))
 
     def _next_place(self) -> int:
@@ -292,7 +298,7 @@ class Producer:
         children = [reference.uid for reference in references]
         known = next((instance for instance in self._kept if instance.children == children), None)
         if known is None:
-            description = f"Instances {children[0]} to {children[-1]}"
+            description = describe_node(children[0], children[-1])
             known = self._writer.write(self._next_place(), description, terms.PARTIAL, self._scope, references)
             self._save(known)
         return self._writer.reference(known, references)

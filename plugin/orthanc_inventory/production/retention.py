@@ -64,7 +64,8 @@ class Retention:
         now = datetime.datetime.now(datetime.timezone.utc)
         deleted = 0
         # The newest first: a root must be gone before what it incorporates can go.
-        for inventory in outdated(self._catalogue.inventories(), self._keep, self._days, now, self._schedules):
+        inventories = sorted(self._catalogue.inventories(), key=lambda inventory: inventory.document["CreationTime"])
+        for inventory in outdated(inventories, self._keep, self._days, now, self._schedules):
             if self._stopping:
                 break
             try:
@@ -88,7 +89,7 @@ def outdated(
     """Those that are older than ``days`` or have ``keep`` newer ones of their kind, the newest first.
 
     Their kind is their level, scope and source, or their schedule if it is one of ``schedules``, which say how many of theirs are
-    kept. ``inventories`` begin with the oldest. What came from elsewhere is not ours to delete. A COMPLETE inventory is
+    kept. ``inventories`` begin with the oldest. What came from elsewhere, or may be another Orthanc's, is not ours to delete. A COMPLETE inventory is
     not superseded by PARTIAL ones alone.
     """
     oldest = utc_time(now - datetime.timedelta(days=days)) if days else ""
@@ -97,7 +98,7 @@ def outdated(
     result = []
     for inventory in reversed(inventories):
         document = inventory.document
-        if document.get("Origin"):
+        if document.get("Origin") or document.get("Shared"):
             continue
         schedule = document.get("Schedule") or ""
         kind = json.dumps([document["InventoryLevel"], document["Scope"], document.get("Source")], sort_keys=True)

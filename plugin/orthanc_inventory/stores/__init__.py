@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple, Protocol
 
 from ..dicom.inventory import Inventory
@@ -24,6 +24,17 @@ class Run(NamedTuple):
     date: str = ""
     time: str = ""
     description: str = ""
+
+
+class Kept(NamedTuple):
+    """What is kept of a run: Orthanc's ID (empty: not in Orthanc) by SOP Instance UID.
+
+    ``origin`` are Origin, Requestor and CreationTime of what came from elsewhere.
+    """
+
+    run: Run
+    identifiers: dict[str, str]
+    origin: Mapping[str, str] = {}
 
 
 class Store(Protocol):
@@ -59,6 +70,12 @@ class Store(Protocol):
 
     def present(self, run: Run, uids: Iterable[str]) -> set[str]:
         """Those of the UIDs whose instances are still there."""
+
+    def runs(self) -> list[str]:
+        """The Study Instance UIDs under which anything is kept, the oldest first."""
+
+    def contents(self, study_uid: str) -> Kept:
+        """What is kept under one of them."""
 
     def keep_only(self, run: Run, uids: Iterable[str]) -> None:
         """Deletes what the run has put but for these UIDs: what a crash left, or all of it.

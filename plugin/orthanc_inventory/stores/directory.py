@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from ..dicom.inventory import Inventory
-from . import InstanceGone, Run, StoreError
+from . import InstanceGone, Kept, Run, StoreError
 
 _CHUNK = 1024 * 1024
+# Tells of a file from elsewhere how it came.
+_ORIGIN = "origin.json"
 
 
 class DirectoryStore:
@@ -28,7 +31,9 @@ class DirectoryStore:
 
     def write(self, run: Run, uid: str, chunks: Iterable[bytes]) -> None:
         """Keeps a file as it is, whoever made it. Raises: StoreError."""
-        path = self._path(run, uid)
+        self._write(self._path(run, uid), chunks)
+
+    def _write(self, path: Path, chunks: Iterable[bytes]) -> None:
         try:
             # Of the folders above it, ``mkdir`` would make none private.
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -36,6 +41,10 @@ class DirectoryStore:
             write_file(path, chunks)
         except OSError as error:
             raise StoreError(f"an inventory cannot be written below Inventory.StateDirectory: {error.strerror}") from None
+
+    def write_origin(self, run: Run, origin: Mapping[str, str]) -> None:
+        """Beside what came from elsewhere, ``Kept.origin`` of it. Raises: StoreError."""
+        self._write(self._folder / run.study_uid / _ORIGIN, (json.dumps(origin).encode(),))
 
     def read(self, run: Run, uid: str) -> Iterator[bytes | memoryview]:
         return chunks_of(self.open(run, uid))
@@ -50,11 +59,28 @@ class DirectoryStore:
     def present(self, run: Run, uids: Iterable[str]) -> set[str]:
         return {uid for uid in uids if self._path(run, uid).exists()}
 
+    def runs(self) -> list[str]:
+        try:
+            folders = sorted(self._folder.iterdir(), key=lambda folder: folder.stat().st_mtime)
+        except FileNotFoundError:
+            return []
+        return [folder.name for folder in folders if folder.is_dir()]
+
+    def contents(self, study_uid: str) -> Kept:
+        folder = self._folder / study_uid
+        try:
+            origin = json.loads((folder / _ORIGIN).read_bytes())
+        except (OSError, ValueError):
+            origin = {}
+        return Kept(Run(study_uid), {path.stem: "" for path in folder.glob("*.dcm")}, origin)
+
     def keep_only(self, run: Run, uids: Iterable[str]) -> None:
         folder = self._folder / run.study_uid
         if not folder.exists():
             return
         kept = {self._path(run, uid) for uid in uids}
+        if kept:
+            kept.add(folder / _ORIGIN)
         try:
             for path in folder.iterdir():
                 if path not in kept:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from ..dicom.inventory import Inventory, plain
 from ..host import Host, HostError, NotFound, identifier_of
-from . import InstanceGone, Run, StoreError
+from . import InstanceGone, Kept, Run, StoreError
 
 PSEUDO_PATIENT = "ORTHANC-INVENTORY"
 # What is larger lies on disk while it is read (bytes).
@@ -114,6 +114,26 @@ class OrthancStore:
     def present(self, run: Run, uids: Iterable[str]) -> set[str]:
         identifiers = self._instances(run)
         return {uid for uid in uids if _instance(run, uid) in identifiers}
+
+    def runs(self) -> list[str]:
+        try:
+            studies = self._host.get_json(f"/patients/{self._patient}/studies")
+        except NotFound:
+            return []
+        tags = [study["MainDicomTags"] for study in studies]
+        tags.sort(key=lambda study: (study.get("StudyDate", ""), study.get("StudyTime", "")))
+        return [study["StudyInstanceUID"] for study in tags]
+
+    def contents(self, study_uid: str) -> Kept:
+        study = identifier_of(PSEUDO_PATIENT, study_uid)
+        tags = self._host.get_json(f"/studies/{study}")["MainDicomTags"]
+        series = self._host.get_json(f"/studies/{study}/series")
+        run = Run(
+            study_uid, series[0]["MainDicomTags"]["SeriesInstanceUID"], tags.get("StudyDate", ""), tags.get("StudyTime", ""),
+            tags.get("StudyDescription", ""),
+        )
+        instances = self._host.get_json(f"/series/{series[0]['ID']}/instances")
+        return Kept(run, {entry["MainDicomTags"]["SOPInstanceUID"]: entry["ID"] for entry in instances})
 
     def keep_only(self, run: Run, uids: Iterable[str]) -> None:
         kept = {_instance(run, uid) for uid in uids}
