@@ -23,6 +23,7 @@ from .parts import (
 )
 from .production.catalogue import Catalogue
 from .production.changes import Changes
+from .production.damage import opened
 from .production.database import NewerVersion
 from .production.events import Events
 from .production.findings import Findings
@@ -158,9 +159,11 @@ class Plugin:
         host, configuration = self._host, self._configuration
         system = host.get_json("/system")
         self._state_directory = StateDirectory(state_folder(host, configuration["StateDirectory"]))
-        self._journal = journal = Journal(self._state_directory.journal)
+        self._journal = journal = opened(self._state_directory.journal, Journal, host.log_error)
         alone = is_alone(host, system)
-        self._changes = changes = Changes(self._state_directory.changes, IndexState(host), alone)
+        self._changes = changes = opened(
+            self._state_directory.changes, lambda path: Changes(path, IndexState(host), alone), host.log_error
+        )
         changes.start()
         directory = DirectoryStore(self._state_directory.instances)
         self._dimse = dimse = Dimse(host, configuration, self._state_directory.folder)

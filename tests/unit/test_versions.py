@@ -36,7 +36,8 @@ INSERT INTO transactions VALUES (7, '2.25.7', 0, '{"uid": "2.25.7", "level": "ST
     "cancellation": null, "state": "Paused", "started": "20261125120000.000000", "study_uid": "2.25.1"}',
     '{"position": 3, "studies": 2}');
 INSERT INTO snapshot VALUES (7, 0, 'a'), (7, 1, 'b');
-INSERT INTO inventories VALUES (4, '2.25.44', '2.25.4', '{"InventoryLevel": "STUDY", "CreationTime": "20261125T110000"}');
+INSERT INTO inventories VALUES (4, '2.25.44', '2.25.4', '{"InventoryLevel": "STUDY", "CreationTime": "20261125T110000",
+    "Run": {"study_uid": "2.25.4"}}');
 """
 
 

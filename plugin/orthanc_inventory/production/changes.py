@@ -62,7 +62,7 @@ class Changes:
         alone: whether nobody else changes the index: of what another Orthanc does the callback is not told.
 
     Raises:
-        NewerVersion: when it is made.
+        Damaged, NewerVersion, StateDirectoryError: when it is made.
         sqlite3.Error: by any method but ``note``, when the file cannot be read or written.
     """
 
@@ -76,7 +76,7 @@ class Changes:
         self._last_change = time.monotonic()
         self._at_rest = False
         self._rest = _REST
-        self._connection = connect(path, _STEPS)
+        self._connection = connect(path, _STEPS, _check)
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._begin()
 
@@ -194,3 +194,10 @@ class Changes:
             if not self._pending and self._last_change < start:
                 self._connection.execute("UPDATE watch SET state = ?", (state,))
                 self._at_rest = True
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Whether the row can be used. Raises: TypeError."""
+    for row in connection.execute("SELECT epoch, sequence, gap, state FROM watch"):
+        if [type(value) for value in row] != [str, int, int, str]:
+            raise TypeError

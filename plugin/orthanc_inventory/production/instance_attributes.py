@@ -71,4 +71,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute(_SCHEMA)
+    if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        connection.close()
+        raise sqlite3.DatabaseError("damaged")
     return connection

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dicom.records import Skipped
+from ..stores import Run
 from .database import Database
 from .transaction import Cancellation, Kind, Progress, State, Transaction
 
@@ -90,12 +91,12 @@ class Journal:
     """Safe for several threads. Other modules have tables of their own in its ``database``.
 
     Raises:
-        NewerVersion: when it is made.
+        Damaged, NewerVersion, StateDirectoryError: when it is made.
         sqlite3.Error: by any method, when the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
-        self.database = Database(path, _STEPS)
+        self.database = Database(path, _STEPS, _check)
         self._write, self._read = self.database.write, self.database.read
         # Called in each write of a transaction, before its row is: what they write stands or falls with it.
         self.when_saved: list[Callable[[sqlite3.Connection, Transaction], None]] = []
@@ -416,6 +417,18 @@ class Journal:
         working = {transaction.study_uid for transaction in self.unfinished()}
         rows = self._read("SELECT document, study_uid FROM instances WHERE study_uid NOT IN (SELECT study_uid FROM inventories)")
         return sorted({(study, json.loads(document)["store"]) for document, study in rows if study not in working})
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Whether all can be read that will be. Raises: ValueError, KeyError, TypeError."""
+    for row in connection.execute("SELECT number, document, progress FROM transactions"):
+        _transaction(*row)
+    for (document,) in connection.execute("SELECT document FROM instances"):
+        KeptInstance(**json.loads(document))
+    for (document,) in connection.execute("SELECT document FROM inventories"):
+        Run(**json.loads(document)["Run"])
+    for (document,) in connection.execute("SELECT document FROM statistics"):
+        json.loads(document)
 
 
 def _document(transaction: Transaction) -> str:

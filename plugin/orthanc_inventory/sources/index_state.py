@@ -25,7 +25,10 @@ class IndexState:
 
     def is_unchanged(self, state: str) -> bool:
         """Whether no resource was added, changed or deleted since ``state`` was read; False where that is not sure."""
-        last, counts = json.loads(state)
+        try:
+            last, counts = json.loads(state)
+        except (ValueError, TypeError):  # it was damaged
+            return False
         return counts == self._counts() and self._only_harmless(last)
 
     def _counts(self) -> list[int]:
