@@ -291,7 +291,7 @@ class Journal:
         self, inventory: KeptInventory, instances: Sequence[KeptInstance], incorporated: Iterable[str],
         ended: Transaction | None,
     ) -> bool:
-        """An inventory that is in its store already, and the transaction that it ends, if that is known; False: a UID is taken."""
+        """An inventory that is in its store already, and the transaction that it ends, if any; False: a UID is taken."""
         try:
             with self._write() as connection:
                 for instance in instances:

@@ -1,4 +1,4 @@
-"""What the stores hold and the journal does not know: found again after the journal was lost, or one of both came from a backup.
+"""What the stores hold and the journal does not know: found again after one of them was lost, or came from a backup.
 
 Instances tell all but how their run was asked for, what it skipped, and from where an increment could go on: so what is found
 again is no base.
@@ -68,7 +68,8 @@ class Recovery:
                 else:
                     self._remove(name, kept.run)
         except HostError as error:
-            self._log(f"what Orthanc holds cannot be compared with the journal, which is tried again at the next start: {error}")
+            self._log(f"recovery: what Orthanc holds cannot be read, which is tried again at the next start: {error}")
+            return
         gone = sum(bool(places.isdisjoint(present)) for places in self._journal.places_of_inventories())
         self._tell(gone)
 
@@ -186,7 +187,7 @@ class Recovery:
         }
 
     def _counts(self, name: str, kept: Kept, root: Examined) -> dict[str, int] | None:
-        """The records of what is there, as the latest of each study in the whole tree says it; None if the tree is not whole."""
+        """The records of what is there, as the latest of each study in the tree says it; None if the tree is not whole."""
 
         def open_instance(uid: str) -> BinaryIO:
             member = self._catalogue.instance(uid)
