@@ -88,23 +88,23 @@ def test_a_lost_journal_is_made_again_from_what_is_kept(make_server: Callable[..
     assert server.make(Base=None)["Recovered"] is None
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_leaves_of_a_run_that_the_lost_journal_knew_are_removed(make_server: Callable[..., Server], store: str) -> None:
-    for leaves in (1, 3):
-        server = make_server(inventory={"StoreIn": store, "MaxRecordsPerInstance": 3})
-        server.start_with(f"at({store}Store, 'put', [{leaves + 1}], die)")
-        server.store(*archive.files(8))
-        before = server.get("/statistics")
-        server.begin()
-        server.wait_until_dead()
-        for path in server.state_directory.glob("*.db*"):
-            path.unlink()
-        server.start()
-        assert server.get("/inventories") == [] and server.get("/inventories/transactions") == []
-        assert server.get("/statistics") == before and not list(server.state_directory.rglob("*.dcm"))
-        assert "recovery: 1 half-made inventories of unknown runs were removed" in server.log_lines()
-        assert server.make()["Studies"] == 8
-        server.kill()
+@pytest.mark.parametrize(("store", "leaves"), [("Orthanc", 3), ("Directory", 1)])
+def test_leaves_of_a_run_that_the_lost_journal_knew_are_removed(
+    make_server: Callable[..., Server], store: str, leaves: int
+) -> None:
+    server = make_server(inventory={"StoreIn": store, "MaxRecordsPerInstance": 3})
+    server.start_with(f"at({store}Store, 'put', [{leaves + 1}], die)")
+    server.store(*archive.files(8))
+    before = server.get("/statistics")
+    server.begin()
+    server.wait_until_dead()
+    for path in server.state_directory.glob("*.db*"):
+        path.unlink()
+    server.start()
+    assert server.get("/inventories") == [] and server.get("/inventories/transactions") == []
+    assert server.get("/statistics") == before and not list(server.state_directory.rglob("*.dcm"))
+    assert "recovery: 1 half-made inventories of unknown runs were removed" in server.log_lines()
+    assert server.make()["Studies"] == 8
 
 
 def replace_folder(folder: Path, backup: Path) -> None:

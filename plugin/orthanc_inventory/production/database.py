@@ -40,8 +40,8 @@ def connect(
     """Opens a file, or makes it, and brings its tables to the version that is the number of ``steps``.
 
     Each step is SQL and leads from one version (PRAGMA user_version) to the next: the first from 0, which is a new file, or one
-    of the time before files had a version. A step happens as a whole or not at all. The whole file is read once, as nothing
-    else tells that all of it can be; ``check`` looks at what is in it: ValueError, KeyError and TypeError say that it is broken.
+    of the time before files had a version. A step happens as a whole or not at all. The whole file is read once, as
+    nothing else tells that all of it can be; ``check`` looks at what is in it: ValueError, KeyError and TypeError say that it is broken.
 
     Raises:
         Damaged, NewerVersion, StateDirectoryError: the file is left as it is.

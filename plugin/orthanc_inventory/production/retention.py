@@ -89,8 +89,8 @@ def outdated(
     """Those that are older than ``days`` or have ``keep`` newer ones of their kind, the newest first.
 
     Their kind is their level, scope and source, or their schedule if it is one of ``schedules``, which say how many of theirs are
-    kept. ``inventories`` begin with the oldest. What came from elsewhere, or may be another Orthanc's, is not ours to delete. A COMPLETE inventory is
-    not superseded by PARTIAL ones alone.
+    kept. ``inventories`` begin with the oldest. What came from elsewhere, or may be another Orthanc's, is not ours to delete.
+    A COMPLETE inventory is not superseded by PARTIAL ones alone.
     """
     oldest = utc_time(now - datetime.timedelta(days=days)) if days else ""
     newer: dict[str, int] = {}
