@@ -18,7 +18,7 @@ from ..host import HostError, describe
 from ..reader import Inventory, InvalidInventory, MissingInstance
 from ..reader.records import Instance, Series, Study
 from ..reader.examined import Examined, examine
-from ..stores import InstanceGone, Kept, Run, Store
+from ..stores import InstanceGone, Kept, Run, Store, StoreError
 from ..stores.directory import chunks_of
 from .catalogue import Catalogue
 from .imports import IMPORT, document_of
@@ -122,8 +122,11 @@ class Recovery:
             # Another Orthanc may be about to finish it.
             self._left += 1
             return
-        self._stores[name].keep_only(run, ())
-        self._removed += 1
+        try:
+            self._stores[name].keep_only(run, ())
+            self._removed += 1
+        except StoreError:  # the next start tries again
+            self._left += 1
 
     def _add(self, name: str, kept: Kept, examined: list[Examined], root: Examined, origin: str) -> None:
         # The root is the last of its run.
