@@ -54,8 +54,9 @@ def test_what_is_too_old_goes(created: str, goes: bool) -> None:
     assert outdated([entry], 5, 30, NOW, {}) == ([entry] if goes else [])
 
 
-def test_what_came_from_elsewhere_stays_and_does_not_count() -> None:
-    foreign = [inventory("19990101T000000", Origin="Import") for _ in range(3)]
+@pytest.mark.parametrize("whose", [{"Origin": "Import"}, {"Shared": True}], ids=str)
+def test_what_came_from_elsewhere_or_may_be_anothers_stays_and_does_not_count(whose: dict[str, Any]) -> None:
+    foreign = [inventory("19990101T000000", **whose) for _ in range(3)]
     own = inventory()
     assert outdated([own, *foreign], 1, 30, NOW, {}) == []
 
