@@ -40,10 +40,9 @@ make_chroot() {
 
 # The plugin's own dependencies in a folder that any Python can use: they hold no compiled code.
 copy_packages() {
-  local fingerprint log
-  fingerprint="$(sha256sum <"$repository/setup.cfg") $(pythons | xargs)"
+  local log
+  [ "$(cat "$packages/complete" 2>/dev/null)" != "$(fingerprint)" ] || return 0
   log="$(mktemp)"
-  [ "$(cat "$packages/complete" 2>/dev/null)" != "$fingerprint" ] || return 0
   rm -rf "$packages"
   # shellcheck disable=SC2046
   "$repository/.venv/bin/pip" install --disable-pip-version-check --target "$packages" $(requirements options install_requires) >"$log" 2>&1 ||
@@ -52,7 +51,12 @@ copy_packages() {
     copy_extra postgresql "$(requirements options.extras_require postgresql | sed 's/psycopg/psycopg[binary]/')" >>"$log" 2>&1 ||
     fail "pip cannot get the extras; is there a network? All it said: $log"
   rm -f "$log"
-  echo "$fingerprint" >"$packages/complete"
+  # Without that of sid if it was given up.
+  fingerprint >"$packages/complete"
+}
+
+fingerprint() {
+  echo "$(sha256sum <"$repository/setup.cfg") $(pythons | xargs)"
 }
 
 # What the extra $1 needs, compiled for the Python of each Orthanc, in a folder of its own: servers have it only where a
@@ -76,13 +80,15 @@ pythons() {
 }
 
 python_of() {
-  find "$1"/usr/lib/*/ -maxdepth 1 -name 'libpython3.*.so.1.0' -printf '%f\n' 2>/dev/null | sed 's/libpython//; s/\.so.*//'
+  # There may be no such system.
+  { find "$1"/usr/lib/*/ -maxdepth 1 -name 'libpython3.*.so.1.0' -printf '%f\n' 2>/dev/null || true; } |
+    sed 's/libpython//; s/\.so.*//'
 }
 
 # Its Python may be too new for what others compile. Fails if it is the Python of another Orthanc.
 give_up_sid() {
   { python_of ""; python_of "$INVENTORY_TEST_CACHE/trixie"; } | grep -qxF "$1" && return 1
-  rm -f "$INVENTORY_TEST_CACHE/sid.complete"
+  rm -rf "$INVENTORY_TEST_CACHE/sid" "$INVENTORY_TEST_CACHE/sid.complete"
 }
 
 requirements() {
