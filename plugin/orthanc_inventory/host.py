@@ -8,12 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 # Orthanc's own names of the errors that our routes answer.
 _ERRORS = {
@@ -238,9 +241,10 @@ class Host:
         def callback(output: Any, uri: str, **request: Any) -> None:
             method = request["method"]
             try:
-                answer = serve(
-                    Request(method, uri, request.get("get", {}), request.get("headers", {}), request.get("body", b""))
-                )
+                query = request.get("get", {})
+                if query and self._decodes_queries:
+                    query = {name: quote(value) for name, value in query.items()}
+                answer = serve(Request(method, uri, query, request.get("headers", {}), request.get("body", b"")))
                 self._answer(output, answer)
             except MethodNotAllowed as error:
                 # Orthanc's own answer, without a body: it drops the connection at any other way to say 405.
@@ -255,6 +259,12 @@ class Host:
 
         _CALLBACKS.append(callback)
         self._orthanc.RegisterRestCallback(pattern, callback)
+
+    @cached_property
+    def _decodes_queries(self) -> bool:
+        """Whether the values of a query are percent-decoded, as they are since 1.13.0: nothing but the version tells."""
+        numbers = [int(number) for number in re.findall("[0-9]+", self.get_json("/system")["Version"])]
+        return not numbers or numbers >= [1, 13]  # without numbers it is the latest
 
     def _answer(self, output: Any, answer: Answer) -> None:
         for name, value in answer.headers.items():

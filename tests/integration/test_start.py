@@ -129,7 +129,6 @@ def test_the_script_is_small() -> None:
     assert len((REPOSITORY / "plugin" / "inventory_plugin.py").read_text().splitlines()) < 20
 
 
-@pytest.mark.newest
 def test_reset_in_the_middle_of_a_run_is_survived(make_server: Callable[..., Server]) -> None:
     server = make_server(inventory={"MaxRecordsPerInstance": 6}).start_with("halt(3)")
     server.store(*archive.files(20))

@@ -88,7 +88,6 @@ MATCHING: dict[str, tuple[str, int]] = {
 }
 
 
-@pytest.mark.newest
 @pytest.mark.parametrize("what", MATCHING)
 def test_matching(shared: Server, what: str) -> None:
     query, count = MATCHING[what]
