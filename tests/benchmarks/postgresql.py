@@ -23,7 +23,7 @@ from .postgresql_archive import fill
 
 _ROUNDS = 5
 # Studies in one question of the raw read: as many as the plugin comes to ask for.
-_STUDIES = 32
+_STUDIES = 64
 
 
 class Measurement(NamedTuple):

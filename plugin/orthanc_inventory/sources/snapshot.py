@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 # So many instances are read at once, about, and at most; so many studies at first, and at most.
-_INSTANCES, _MOST_INSTANCES = 4000, 8000
+_INSTANCES, _MOST_INSTANCES = 8000, 16000
 _FIRST_STUDIES, _MOST_STUDIES = 16, 500
 _STUDIES = "SELECT publicid FROM resources AS study WHERE resourcetype = 1"
 _NO_FILE = "the index names no DICOM file of it"
@@ -183,6 +184,8 @@ class _Ahead(Group):
         self._looked: frozenset[str] = frozenset()
 
     def take(self, study: str) -> Opened | None:
+        # Python changes threads every 5 ms, and the one that reads the next studies would wait as long for each part of them.
+        time.sleep(0)
         self._snapshot.give_up_if_old()
         while study not in self._looked:
             chunk = next(self._chunks, None)
