@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import random
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,6 +70,43 @@ def test_several_studies_are_read_by_one_call(make_server: Callable[..., Server]
     assert (server.folder / "calls").read_text() == "."
 
 
+_READ_ALONE = """
+at(IndexSource, '_read', always, lambda self, study, level, scope, encode, opened: open(folder + '/reads', 'a').write(
+    (study if opened is None else '') + '\\n'))
+"""
+
+
+@_EXTENDED
+def test_an_increment_reads_its_studies_together(make_server: Callable[..., Server]) -> None:
+    """What the run before it was told of them has changed since."""
+    server = make_server().start_with(_READ_ALONE)
+    server.store(*archive.files(30, 1, 2, 2))
+    base = server.make()
+    server.store(*(archive.file(patient, 1, 1, 3) for patient in range(1, 21)))
+    assert server.make(Base=base["SOPInstanceUID"])["Instances"] == 140
+    assert not (server.folder / "reads").read_text().split()
+
+
+@_EXTENDED
+@pytest.mark.parametrize(("check", "calls"), [("EXISTS", {"heads": 2}), ("SIZE", {"heads": 2, "instances": 1})])
+def test_a_verification_reads_several_studies_by_one_call(
+    make_server: Callable[..., Server], check: str, calls: dict[str, int]
+) -> None:
+    text = """
+for name in ('heads', 'instances'):
+    at(Find, name, always, lambda *arguments, name=name: open(folder + '/calls', 'a').write(name + '\\n'))
+"""
+    server = make_server(inventory={"StoreIn": "Directory"}).start_with(text + _READ_ALONE)
+    server.store(*archive.files(30, 1, 2, 2))
+    uid = server.make()["SOPInstanceUID"]
+    for name in ("calls", "reads"):
+        (server.folder / name).write_text("")
+    verification = server.post(f"/inventories/{uid}/verify", {"Check": check, "Synchronous": True})["Verification"]
+    assert (verification["Checked"], verification["Missing"], verification["Different"]) == (120, 0, 0)
+    assert Counter((server.folder / "calls").read_text().split()) == calls
+    assert not (server.folder / "reads").read_text().split()
+
+
 @_EXTENDED
 @pytest.mark.parametrize("change", ["an object came", "an object was deleted", "a label was set", "it was deleted"])
 @pytest.mark.parametrize("call", ["series", "instances", "heads_again"])
@@ -85,9 +122,7 @@ def change(*arguments):
     victim = open(folder + "/victim").read().split()
     {action}
 at(Find, '{call}', [1], change)
-at(IndexSource, '_read', always, lambda self, study, level, scope, encode, opened: open(folder + '/reads', 'a').write(
-    (study if opened is None else '') + '\\n'))
-"""
+""" + _READ_ALONE
     server = make_server()
     (server.folder / "file").write_bytes(archive.file(5, 1, 1, 3))
     server.start_with(text)

@@ -56,6 +56,9 @@ class Find:
         """Orthanc cuts each answer to its own limit without a word, so no more than that is asked for at once."""
         return min(_PAGE, self._host.configuration.get(limit) or _PAGE)
 
+    def forget(self) -> None:
+        self._pages.forget()
+
     def heads(self, studies: Sequence[str], uids: Sequence[str] = ()) -> dict[str, Resource]:
         if not uids:
             return self._pages.read(studies)

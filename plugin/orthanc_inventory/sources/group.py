@@ -30,6 +30,9 @@ class Strategy(Protocol):
     # As many are worth to be read in one group.
     studies_at_once: int
 
+    def forget(self) -> None:
+        """What was told of studies before is old now."""
+
     def heads(self, studies: Sequence[str], uids: Sequence[str] = ()) -> dict[str, Resource]:
         """What each study says of itself, without those that are gone; it may be from some time before.
 

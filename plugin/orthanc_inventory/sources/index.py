@@ -90,6 +90,7 @@ class IndexSource:
         return "; ".join([*parts, f"headers by {self._details.name}"] if self._details else parts)
 
     def begin(self) -> None:
+        self._strategy.forget()
         self._snapshot = self._snapshots.open(self._objects) if self._snapshots is not None else None
         self._rejections.read(self._key_objects())
         self.withdrawn = self._rejections.withdrawn

@@ -26,6 +26,9 @@ class StudyPages:
         self._in_order = True
         self._page: Mapping[str, dict[str, Any]] = {}
 
+    def forget(self) -> None:
+        self._page = {}
+
     def read(self, studies: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Each of the studies, without those that are gone."""
         missing = [study for study in studies if study not in self._page]

@@ -24,6 +24,9 @@ class Walk:
         self._host = host
         self._objects = objects
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def heads(self, studies: Sequence[str], uids: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
         return heads(self._host, studies)
 
