@@ -108,6 +108,21 @@ for name in ('heads', 'instances'):
 
 
 @_EXTENDED
+def test_a_verification_of_files_asks_nothing_for_each_that_is_well(make_server: Callable[..., Server]) -> None:
+    text = "at(Host, 'post', always, lambda self, path, *body: open(folder + '/asked', 'a').write(path + '\\n'))"
+    server = make_server(inventory={"StoreIn": "Directory"}).start_with(text)
+    damaged = server.store(*archive.files(10, 1, 2, 2))[7]
+    uid = server.make()["SOPInstanceUID"]
+    name = server.get(f"/instances/{damaged}/attachments/dicom/info")["Uuid"]
+    (server.folder / "storage" / name[:2] / name[2:4] / name).write_bytes(b"another file")
+    (server.folder / "asked").write_text("")
+    verification = server.post(f"/inventories/{uid}/verify", {"Check": "MD5", "Synchronous": True})["Verification"]
+    assert (verification["Checked"], verification["Damaged"]) == (40, 1)
+    paths = set((server.folder / "asked").read_text().split())
+    assert paths == {"/tools/find", f"/instances/{damaged}/attachments/dicom/verify-md5"}
+
+
+@_EXTENDED
 @pytest.mark.parametrize("change", ["an object came", "an object was deleted", "a label was set", "it was deleted"])
 @pytest.mark.parametrize("call", ["series", "instances", "heads_again"])
 def test_a_study_that_changes_in_its_group_is_read_again(make_server: Callable[..., Server], change: str, call: str) -> None:

@@ -18,12 +18,14 @@ Attributes = Mapping[str, Any]
 class InstanceRecord:
     """``identifier`` is the repository's own name of the object: messages use it, the inventory does not.
 
-    ``unread`` tells that the object's own header should have been read and could not be.
+    ``unread`` tells that the object's own header should have been read and could not be. ``file`` is what the repository tells
+    of the object's file for its own use, where it told it in passing.
     """
 
     identifier: str
     attributes: Attributes
     unread: bool = False
+    file: Mapping[str, Any] | None = None
 
 
 class SingleItems(Sequence[list[Attributes]]):

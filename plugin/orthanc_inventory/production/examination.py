@@ -252,7 +252,8 @@ class Examination:
         digests = [(algorithm, mac) for algorithm, mac in digests if _is_known(algorithm)]
         try:
             # A file may have been replaced just when it was to be read.
-            problem = md5 and self._files.problem(record.identifier) and self._files.problem(record.identifier)
+            problem = md5 and self._files.problem(record.identifier, record.file)
+            problem = problem and self._files.problem(record.identifier, None)
             if problem:
                 return Finding(FindingKind.DAMAGED, *place, problem)
             if lengths and isinstance(size, int) and size not in lengths:

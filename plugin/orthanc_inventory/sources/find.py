@@ -132,7 +132,9 @@ class Find:
             identifier = answer["ID"]
             size, md5 = file_of(answer["Attachments"])
             try:
-                records.append(record(identifier, answer["MainDicomTags"], answer["Metadata"], size, md5))
+                read = record(identifier, answer["MainDicomTags"], answer["Metadata"], size, md5)
+                read.file = _attachment(answer["Attachments"])
+                records.append(read)
             except NotFound:
                 return None
             except HostError as error:
@@ -168,7 +170,9 @@ def _series_uid(series: Resource) -> str:
 
 def file_of(attachments: list[Resource]) -> tuple[int | str, str]:
     """Size in bytes and MD5 of the DICOM file; empty where Orthanc does not keep them."""
-    for attachment in attachments:
-        if attachment["ContentType"] == _DICOM:
-            return attachment.get("UncompressedSize", ""), attachment.get("UncompressedMD5", "")
-    return "", ""
+    file = _attachment(attachments) or {}
+    return file.get("UncompressedSize", ""), file.get("UncompressedMD5", "")
+
+
+def _attachment(attachments: list[Resource]) -> Resource | None:
+    return next((attachment for attachment in attachments if attachment["ContentType"] == _DICOM), None)

@@ -17,26 +17,28 @@ _WRONG = "the file does not have the MD5 with which Orthanc stored it"
 class StoredFiles:
     """``system`` is what Orthanc tells at ``/system``.
 
-    Older versions of Orthanc verify what is in their cache instead of what is on the disk. There the files are read directly,
-    unless a plugin keeps them.
+    Files are read directly, unless a plugin keeps them: older versions of Orthanc verify what is in their cache instead of what
+    is on the disk, and newer ones look at all instances to find one by its ID.
     """
 
     def __init__(self, host: Host, system: Mapping[str, Any]) -> None:
         self._host = host
         # The same versions that have the extended find look at the disk.
-        extended = system.get("Capabilities", {}).get("HasExtendedFind", False)
+        self._verifies = bool(system.get("StorageAreaPlugin")) or system.get("Capabilities", {}).get("HasExtendedFind", False)
         folder = host.configuration.get("StorageDirectory") or "OrthancStorage"
-        direct = not extended and not system.get("StorageAreaPlugin")
-        self._folder = host.folder_of_configuration / folder if direct else None
+        self._folder = None if system.get("StorageAreaPlugin") else host.folder_of_configuration / folder
 
-    def problem(self, identifier: str) -> str:
+    def problem(self, identifier: str, file: Mapping[str, Any] | None) -> str:
         """Why the DICOM file of an instance is damaged; empty if it is as Orthanc stored it, and has kept the MD5 of.
+
+        Args:
+            file: what Orthanc told of it, if it did.
 
         Raises:
             Moved: the instance is no longer there.
         """
         try:
-            return self._problem(identifier)
+            return self._problem(identifier, file)
         except NotFound:
             pass
         try:
@@ -45,10 +47,13 @@ class StoredFiles:
             raise Moved from None
         return _WRONG  # so Orthanc answers then, as if it knew nothing of the object
 
-    def _problem(self, identifier: str) -> str:
+    def _problem(self, identifier: str, file: Mapping[str, Any] | None) -> str:
         path = f"/instances/{identifier}/attachments/dicom"
-        if self._folder is not None:
+        if self._folder is not None and not self._verifies:
             return self._problem_on_disk(self._folder, self._host.get_json(f"{path}/info"))
+        if self._folder is not None and file is not None and not self._problem_on_disk(self._folder, file):
+            return ""
+        # The object may have been replaced since.
         try:
             self._host.post(f"{path}/verify-md5", b"")
         except NotFound:
