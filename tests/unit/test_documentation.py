@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orthanc_inventory import cli
-from orthanc_inventory.config import KEYS, SCHEDULE_KEYS, Key
+from orthanc_inventory.config import KEYS, Key
 from orthanc_inventory.services.metrics import METRICS, SCHEDULE_METRICS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
