@@ -233,8 +233,8 @@ class IndexSource:
     def _read(
         self, study: str, level: str, scope: Scope, encode: Callable[[StudyRecord], Encoded], opened: Opened | None
     ) -> tuple[Encoded, list[Skipped]] | None:
-        if opened and is_restless(opened) and self._needs_proof(opened):
-            opened = None  # of what was read of it before, nothing can be proved
+        if opened and is_restless(opened):
+            opened = None  # also a snapshot begins some time after its moment
         head = opened.head if opened else study_head(self._host, study)
         if not self._may_match_head(head, scope):
             return None
