@@ -21,8 +21,11 @@ from .waiting import wait_until
 BY_SQL = pytest.mark.indexes("PostgreSQL-by-SQL")
 # A study at a time, and one ahead of it.
 _SMALL_CHUNKS = """
-from orthanc_inventory.sources import session, snapshot
+import datetime
+from orthanc_inventory.sources import group, session, snapshot
 snapshot._FIRST_STUDIES = snapshot._MOST_STUDIES = 1
+# No study is so new that it is read alone.
+group._RESTLESS = datetime.timedelta(days=-1)
 """
 
 
