@@ -12,6 +12,7 @@ from orthanc_inventory.dicom.records import Skipped, StudyRecord
 from orthanc_inventory.host import identifier_of
 from orthanc_inventory.production.findings import Finding, FindingKind, Findings
 from orthanc_inventory.production.journal import KEPT_TRANSACTIONS, Journal
+from orthanc_inventory.production.throttle import Throttle
 from orthanc_inventory.production.transaction import Kind, Progress, State, Transaction, Verified
 from orthanc_inventory.production.verification import Verification, summary
 from orthanc_inventory.sources import StudyDeleted
@@ -57,7 +58,7 @@ def verified(journal: Journal, add: Add, archive: Archive, content: bytes) -> tu
     transaction = add(kind=Kind.VERIFICATION, verified_uid="1.9", check="EXISTS")
     Verification(
         transaction, lambda breathe: opened({"1.9": content}, "1.9"), archive, archive, None,  # type: ignore[arg-type]
-        findings, journal, 0.0, threading.Event(), lambda line: None, lambda: None,
+        findings, journal, Throttle(), threading.Event(), lambda line: None, lambda: None,
     ).run(lambda: None)
     kept = journal.transaction(transaction.uid)
     assert kept == transaction and kept.state is State.SUCCESS
