@@ -207,13 +207,15 @@ def test_answers_of_dicomweb_servers(cases: Cases) -> None:
 
 
 def test_what_was_found_in_answers() -> None:
-    """A number that is no tag, text that is no base 64, and sequences that are none."""
+    """A number that is no tag, text that is no base 64 or no UTF-8, and sequences that are none."""
     data_set = {
         "1e999999999": {"vr": "UI", "Value": ["x"]}, "-1": {}, "0x100010": {"vr": "PN", "Value": ["x"]},
         "00420011": {"vr": "OB", "InlineBinary": "ä山"}, "0020000D": {"vr": "UI", "Value": ["1.2"]},
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "\ud800山"}]}, "00100020": {"vr": "LO", "Value": ["\udfff"]},
         "00080018": {"vr": "SQ", "Value": [{}]}, "00081140": {"vr": "UI", "Value": ["1.2"]},
     }
-    assert record_from_json(data_set) == {"EncapsulatedDocument": "", "StudyInstanceUID": "1.2"}
+    expected = {"EncapsulatedDocument": "", "StudyInstanceUID": "1.2", "PatientName": "?山", "PatientID": "?"}
+    assert record_from_json(data_set) == expected
 
 
 def test_media_types_and_parts(cases: Cases) -> None:

@@ -52,5 +52,10 @@ def _hexadecimal(binary: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         groups = [str(value.get(group) or "") for group in _NAME_GROUPS]
-        return "=".join(groups).rstrip("=")
-    return "" if value is None or isinstance(value, list) else str(value)
+        return _encodable("=".join(groups).rstrip("="))
+    return "" if value is None or isinstance(value, list) else _encodable(str(value))
+
+
+def _encodable(text: str) -> str:
+    """Without the surrogates that JSON can hold but UTF-8 cannot."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
