@@ -49,6 +49,7 @@ def test_only_two_harvests_at_once(make_server: MakeServer) -> None:
     own = make_server(configuration=configured, inventory={"MaximumPendingRuns": 5})
     own.start_with("at(Producer, '_begin', [1], until_interrupted)")
     runs = [own.begin(Source=SOURCE) for _ in range(2)]
+    own.wait_for(runs[0], "Running")
     for run in runs:
         own.post(f"/inventories/transactions/{run}/pause")
     message = own.error("POST", "/inventories", 503, json={"Source": SOURCE})
