@@ -130,6 +130,11 @@ KEYS: Mapping[str, Key | Mapping[str, Key]] = {
         "MaximumAssociations": _integer(10, 1, 1000),
     },
     "DicomWeb": {"Enable": _boolean(True)},
+    "SharedJournal": {
+        "Enable": _boolean(False),
+        "Folder": Key("", lambda value: isinstance(value, str) and "\0" not in value, "the path of a folder"),
+        "LeaseSeconds": _integer(30, 2, 3600),
+    },
     "PostgreSQL": Key(
         False,
         lambda value: isinstance(value, bool | dict),
@@ -190,6 +195,11 @@ def read_configuration(configuration: Mapping[str, Any]) -> dict[str, Any]:
     result = _read(section, KEYS, SECTION)
     if isinstance(result["PostgreSQL"], dict):
         result["PostgreSQL"] = _read(result["PostgreSQL"], POSTGRESQL_KEYS, f"{SECTION}.PostgreSQL")
+    if result["SharedJournal"]["Enable"]:
+        if not result["PostgreSQL"]:
+            raise InvalidConfiguration(f"{SECTION}.PostgreSQL is false; with SharedJournal.Enable allowed: true or an object")
+        if not result["SharedJournal"]["Folder"]:
+            raise InvalidConfiguration(f"{SECTION}.SharedJournal.Folder is missing; allowed: a folder that all Orthancs share")
     names: set[str] = set()
     for position, schedule in enumerate(result["Schedules"]):
         path = f"{SECTION}.Schedules[{position}]"

@@ -12,8 +12,14 @@ from .dicom.scope import InvalidScope, Scope
 from .dicom.terms import LEVELS
 from .dicom.values import legal_value
 from .host import Host
+from .production.damage import opened
 from .production.instance_writer import MANUFACTURER, Settings
+from .production.journal import Journal
+from .production.leases import SharedLeases
 from .production.schedule import Schedule
+from .production.shared_database import SharedDatabase
+from .production.shared_folder import shared_folder
+from .production.state_directory import StateDirectory
 from .production.throttle import Throttle
 from .sources import Source
 from .sources.details import Details
@@ -40,6 +46,29 @@ def state_folder(host: Host, configured: str) -> Path:
     configuration = host.configuration
     index = configuration.get("IndexDirectory") or configuration.get("StorageDirectory") or "OrthancStorage"
     return host.folder_of_configuration / index / "inventory"
+
+
+def make_journal(host: Host, configuration: Mapping[str, Any], state_directory: StateDirectory) -> tuple[Journal, Path]:
+    """The journal, and the folder of the inventories that are kept as files.
+
+    Raises:
+        NotUsable
+    """
+    shared = configuration["SharedJournal"]
+    if not shared["Enable"]:
+        return opened(state_directory.journal, Journal, host.log_error), state_directory.instances
+    section = postgresql_section(host, configuration)
+    database = SharedDatabase(section)
+    try:
+        journal = Journal(database, SharedLeases(SharedDatabase(section), shared["LeaseSeconds"]))
+    except BaseException:
+        database.close()
+        raise
+    try:
+        return journal, shared_folder(host.folder_of_configuration / shared["Folder"], database)
+    except BaseException:
+        journal.close()
+        raise
 
 
 def is_alone(host: Host, system: Mapping[str, Any]) -> bool:
@@ -79,12 +108,16 @@ def make_repository(
     return Repository(host, resources, StudyOrder(host, alone), query, records, PSEUDO_PATIENT, snapshots)
 
 
+def postgresql_section(host: Host, configuration: Mapping[str, Any]) -> Mapping[str, Any]:
+    own = configuration["PostgreSQL"]
+    return {"EnableIndex": False, **host.configuration.get("PostgreSQL", {})} if own is True else own
+
+
 def make_snapshots(host: Host, configuration: Mapping[str, Any], system: Mapping[str, Any]) -> Snapshots | None:
     """None: the administrator gave no connection to PostgreSQL."""
-    own = configuration["PostgreSQL"]
-    if not own:
+    if not configuration["PostgreSQL"]:
         return None
-    section = {"EnableIndex": False, **host.configuration.get("PostgreSQL", {})} if own is True else own
+    section = postgresql_section(host, configuration)
     tags = {level: recorded_tags(level, system.get("MainDicomTags")) for level in LEVELS}
     tables = Tables(tags, labels=bool(system.get("HasLabels")))
     backend = system.get("DatabaseBackendPlugin") or ""

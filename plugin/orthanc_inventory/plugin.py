@@ -18,8 +18,8 @@ from . import __version__
 from .config import InvalidConfiguration, read_configuration
 from .host import Answer, Host, Request, RestError, describe
 from .parts import (
-    facts, is_alone, make_repository, make_schedules, make_settings, make_snapshots, make_source, make_throttle,
-    state_folder,
+    facts, is_alone, make_journal, make_repository, make_schedules, make_settings, make_snapshots, make_source,
+    make_throttle, state_folder,
 )
 from .production.catalogue import Catalogue
 from .production.changes import Changes
@@ -36,7 +36,10 @@ from .production.recovery import Recovery
 from .production.retention import Retention
 from .production.runs import Runs, Work
 from .production.schedules import Schedules
+from .production.journal_database import trouble
 from .production.search import Search
+from .production.shared_database import NotUsable
+from .production.shared_folder import KEY
 from .production.state_directory import StateDirectory, StateDirectoryError
 from .production.transaction import CHECKS, DETAILS, Kind, Transaction
 from .production.verification import Verification
@@ -131,17 +134,19 @@ class Plugin:
         try:
             return self._router.serve(request)
         except sqlite3.Error as error:
-            raise RestError(503, f"the journal in Inventory.StateDirectory cannot be used: {error}") from None
+            raise RestError(503, trouble(error)) from None
 
     def _start(self) -> None:
         if not self._configuration:
             return
         try:
             self._assemble()
+        except NotUsable as error:
+            self._give_up(f"Inventory.SharedJournal: {error}")
         except (StateDirectoryError, InvalidConfiguration, NewerVersion) as error:
             self._give_up(str(error))
         except sqlite3.Error as error:
-            self._give_up(f"Inventory.StateDirectory: the journal cannot be used: {error}")
+            self._give_up(trouble(error))
         except Exception as error:  # Orthanc itself must go on
             self._give_up(f"it cannot start: {describe(error)}")
 
@@ -159,13 +164,15 @@ class Plugin:
         host, configuration = self._host, self._configuration
         system = host.get_json("/system")
         self._state_directory = StateDirectory(state_folder(host, configuration["StateDirectory"]))
-        self._journal = journal = opened(self._state_directory.journal, Journal, host.log_error)
+        self._journal, folder = make_journal(host, configuration, self._state_directory)
+        journal = self._journal
         alone = is_alone(host, system)
         self._changes = changes = opened(
             self._state_directory.changes, lambda path: Changes(path, IndexState(host), alone), host.log_error
         )
         changes.start()
-        directory = DirectoryStore(self._state_directory.instances)
+        shared = configuration["SharedJournal"]["Enable"]
+        directory = DirectoryStore(folder, *[KEY] if shared else ())
         self._dimse = dimse = Dimse(host, configuration, self._state_directory.folder)
         archives_of_others = OtherArchives(host, dimse, system)
         stores: dict[str, Store] = {"Orthanc": OrthancStore(host, self._state_directory.folder), "Directory": directory}
@@ -181,9 +188,10 @@ class Plugin:
         throttle = make_throttle(host, configuration)
         settings = make_settings(configuration, system, throttle)
         catalogue = Catalogue(journal, stores)
-        catalogue.finish_deletions(host.log)
-        # In an index that is not ours alone others may be at work.
-        Recovery(journal, catalogue, stores, frozenset() if alone else frozenset({"Orthanc"}), host.log).run()
+        if not journal.leases.are_others():  # what seems to be left behind may be under way
+            catalogue.finish_deletions(host.log)
+            # In an index that is not ours alone others may be at work.
+            Recovery(journal, catalogue, stores, frozenset() if alone else frozenset({"Orthanc"}), host.log).run()
         findings = Findings(journal)
         files = StoredFiles(host, system)
         archives = {
@@ -226,7 +234,7 @@ class Plugin:
 
         keep = {schedule["Name"]: schedule["Keep"] for schedule in configuration["Schedules"] if schedule["Keep"]}
         limits = configuration["Retention"]
-        retention = Retention(catalogue, limits["Keep"], limits["Days"], keep, host.log)
+        retention = Retention(catalogue, journal.leases, limits["Keep"], limits["Days"], keep, host.log)
         runs = Runs(
             journal, make_work, lambda: store.check(_SMALL), configuration["MaximumPendingRuns"], host.log, measure,
             after_run,
@@ -294,7 +302,7 @@ class Plugin:
             event_reports.start()
         # Who is served by a route finds all the rest at work, too.
         self._router = Router(routes, configuration["Users"])
-        kept = f"inventories are kept in {configuration['StoreIn']}"
+        kept = f"inventories are kept in {configuration['StoreIn']}" + (", the journal in PostgreSQL" if shared else "")
         host.log(f"version {__version__} is ready; the index is read by {source.name}; {kept}")
 
     def _stop(self) -> None:

@@ -83,6 +83,8 @@ class Server:
     ) -> None:
         self.installation = installation
         self.folder = folder
+        # What it sees of the folders of the tests.
+        self.bound = folder
         self.configuration = {
             "Name": "TEST",
             "StorageDirectory": str(folder / "storage"),
@@ -142,7 +144,7 @@ class Server:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, **compiled, **self.environment}
         with open(self.folder / "orthanc.log", "ab") as log:
             self._process = subprocess.Popen(
-                self.installation.command(self.folder, "Orthanc", str(file)),
+                self.installation.command(self.bound, "Orthanc", str(file)),
                 stdout=log, stderr=log, env=environment, cwd=self.folder,
             )
 

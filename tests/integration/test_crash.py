@@ -53,7 +53,7 @@ def test_a_run_that_is_killed_at_any_of_its_steps_goes_on_by_itself(make_doomed:
             server.delete(f"/inventories/{doomed.check_whole(uid, STUDIES, _LEAVES)}")
         doomed.check_nothing_kept()
     writes = [step.rsplit(" ", 1)[-1] for step in passed if step.startswith("after the commit")]
-    assert writes == ["add", "save", "begin", "checkpoint", "checkpoint", "finish"]
+    assert writes == ["add", "save", "begin", "give_back", "take", "checkpoint", "take", "checkpoint", "finish"]
     assert passed.count("before a study is read") == STUDIES
     stored = passed.count("after an instance is stored") + passed.count("after a file has its name")
     assert stored == _LEAVES + 1

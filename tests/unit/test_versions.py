@@ -12,10 +12,13 @@ import pytest
 from orthanc_inventory.production.changes import Changes
 from orthanc_inventory.production.database import NewerVersion, connect
 from orthanc_inventory.production.journal import Journal
+from orthanc_inventory.production.shares import Share, Shares
 from orthanc_inventory.production.transaction import Kind, State
 
 from .conftest import Still
 
+# What each file has now.
+VERSIONS = {"journal.db": 2, "changes.db": 1}
 OPENERS: dict[str, Callable[[Path], object]] = {
     "journal.db": lambda path: Journal(path).close(),
     "changes.db": lambda path: Changes(path, Still(), alone=True).stop(),
@@ -34,7 +37,7 @@ CREATE TABLE inventories (
     document TEXT NOT NULL);
 INSERT INTO transactions VALUES (7, '2.25.7', 0, '{"uid": "2.25.7", "level": "STUDY", "scope": {"PatientID": "Ü*"},
     "cancellation": null, "state": "Paused", "started": "20261125120000.000000", "study_uid": "2.25.1"}',
-    '{"position": 3, "studies": 2}');
+    '{"position": 1, "studies": 1}');
 INSERT INTO snapshot VALUES (7, 0, 'a'), (7, 1, 'b');
 INSERT INTO inventories VALUES (4, '2.25.44', '2.25.4', '{"InventoryLevel": "STUDY", "CreationTime": "20261125T110000",
     "Run": {"study_uid": "2.25.4"}}');
@@ -59,11 +62,13 @@ def test_a_journal_without_a_version_is_brought_up_without_loss(tmp_path: Path) 
         [transaction] = journal.unfinished()
         assert (transaction.number, transaction.uid, transaction.kind) == (7, "2.25.7", Kind.INVENTORY)
         assert transaction.state is State.PAUSED and transaction.scope == {"PatientID": "Ü*"}
-        assert (transaction.progress.position, transaction.progress.studies) == (3, 2)
+        assert (transaction.progress.position, transaction.progress.studies) == (1, 1)
         assert journal.studies(transaction, 0, 9) == ["a", "b"] and journal.latest(Kind.INVENTORY) == transaction
+        # What the run has read until then it need not read again.
+        assert Shares(journal, transaction).take() == Share(1, 2)
         [inventory] = journal.inventories()
         assert (inventory.uid, inventory.number, inventory.document["InventoryLevel"]) == ("2.25.44", 4, "STUDY")
-    assert version(path) == 1
+    assert version(path) == VERSIONS["journal.db"]
 
 
 def test_changes_without_a_version_are_brought_up_without_a_gap(tmp_path: Path) -> None:
@@ -84,14 +89,15 @@ def test_changes_without_a_version_are_brought_up_without_a_gap(tmp_path: Path) 
 def test_a_file_of_a_later_version_is_refused_and_not_touched(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     OPENERS[name](path)
-    assert version(path) == 1
-    set_version(path, 2)
+    assert version(path) == VERSIONS[name]
+    later = VERSIONS[name] + 1
+    set_version(path, later)
     before = path.read_bytes()
-    refused = rf"^{name} in Inventory.StateDirectory has the version 2 .* this one knows 1: [^\n]+$"
+    refused = rf"^{name} in Inventory.StateDirectory has the version {later} .* this one knows {VERSIONS[name]}: [^\n]+$"
     with pytest.raises(NewerVersion, match=refused):
         OPENERS[name](path)
     assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == [name]
-    set_version(path, 1)
+    set_version(path, VERSIONS[name])
     OPENERS[name](path)
 
 

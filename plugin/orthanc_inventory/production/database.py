@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +128,16 @@ def _version(connection: sqlite3.Connection, name: str, known: int) -> int:
 
 
 class Database:
-    """Safe for several threads: one connection behind a lock, short transactions. The arguments are those of ``connect``.
+    """A ``JournalDatabase`` of one Orthanc alone. Safe for several threads: one connection behind a lock, short transactions.
+
+    The arguments are those of ``connect``.
 
     Raises:
         Damaged, NewerVersion, StateDirectoryError: when it is made.
         sqlite3.Error: by any method, when the file cannot be read or written.
     """
+
+    is_shared = False
 
     def __init__(self, path: Path, steps: Sequence[str], check: Callable[[sqlite3.Connection], None]) -> None:
         self._lock = threading.RLock()
@@ -161,6 +165,9 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def exclusive(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def read(self, statement: str, *parameters: Any) -> list[Any]:
         with self._lock:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 from .instance_writer import Settings, reference
+from .journal_database import Statements
 from .journal import Journal, KeptInstance, KeptInventory
 from .transaction import Transaction, utc_now
 
@@ -63,7 +63,7 @@ class Events:
         # When the last event of a transaction was added.
         self._last: dict[str, float] = {}
 
-    def _note(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+    def _note(self, connection: Statements, transaction: Transaction) -> None:
         """Each change of the state is an event (PS3.4 KK.2.3.2), whoever makes it."""
         if transaction.peer:
             before = self._journal.transaction(transaction.uid)
@@ -85,6 +85,8 @@ class Events:
 
     def remind(self) -> None:
         """Adds what is due by the status intervals, unless something is waiting to be told anyway."""
+        if not self._journal.leases.take("status intervals"):
+            return
         now = time.monotonic()
         waiting = {uid for uid, _ in self.waiting()}
         for transaction in self._journal.unfinished():
@@ -93,7 +95,7 @@ class Events:
                 if now >= due and transaction.uid not in waiting:
                     self.answer(transaction.uid)
 
-    def _add(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+    def _add(self, connection: Statements, transaction: Transaction) -> None:
         connection.executemany(
             "INSERT INTO events (uid, peer, type, information, time) VALUES (?, ?, ?, ?, ?)",
             (
@@ -140,6 +142,13 @@ class Events:
     def waiting(self) -> list[tuple[str, str]]:
         """The transactions that there are events of, each with the AE title of its peer, the longest waiting first."""
         return self._database.read("SELECT uid, peer FROM events GROUP BY uid ORDER BY MIN(number)")
+
+    def take_first(self, uid: str) -> Event | None:
+        """The same, if no other Orthanc is about to send it."""
+        return self.first(uid) if self._journal.leases.take(f"events of {uid}") else None
+
+    def give_back(self, uid: str) -> None:
+        self._journal.leases.give_back(f"events of {uid}")
 
     def first(self, uid: str) -> Event | None:
         """The first event of a transaction."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from .journal_database import Statements
 from .journal import Journal
 from .transaction import Progress, Transaction
 
@@ -21,13 +22,6 @@ CREATE TABLE IF NOT EXISTS findings (
 CREATE INDEX IF NOT EXISTS findings_by_study ON findings (number, study_uid, kind);
 CREATE TABLE IF NOT EXISTS unmatched (
     number INTEGER NOT NULL, study TEXT NOT NULL, PRIMARY KEY (number, study)) WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS findings_go AFTER DELETE ON transactions BEGIN
-    DELETE FROM findings WHERE number = OLD.number;
-    DELETE FROM unmatched WHERE number = OLD.number;
-END;
-CREATE TRIGGER IF NOT EXISTS unmatched_go AFTER UPDATE OF over ON transactions WHEN NEW.over BEGIN
-    DELETE FROM unmatched WHERE number = NEW.number;
-END;
 """
 
 
@@ -65,10 +59,18 @@ class Findings:
         self._journal = journal
         self._database = journal.database
         self._database.add_tables(_SCHEMA)
+        journal.of_transactions += "findings", "unmatched"
+        journal.when_saved.append(self._forget_unmatched)
+
+    @staticmethod
+    def _forget_unmatched(connection: Statements, transaction: Transaction) -> None:
+        if transaction.is_over:
+            connection.execute("DELETE FROM unmatched WHERE number = ?", (transaction.number,))
 
     def begin(self, transaction: Transaction, studies: Iterable[str]) -> None:
         """The IDs of the studies of the archive, none of which is matched yet."""
         with self._database.write() as connection:
+            self._journal.check(connection, transaction)
             connection.execute("DELETE FROM unmatched WHERE number = ?", (transaction.number,))
             connection.executemany("INSERT INTO unmatched VALUES (?, ?)", ((transaction.number, study) for study in studies))
 

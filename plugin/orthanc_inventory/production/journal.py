@@ -1,6 +1,7 @@
 """What survives a crash: transactions, the snapshot that a run works through, and the instances that are finished.
 
-One SQLite file in the StateDirectory. Instances themselves are kept by a store; an instance counts once it stands here,
+One SQLite file in the StateDirectory, or a schema in PostgreSQL that several Orthancs share.
+Instances themselves are kept by a store; an instance counts once it stands here,
 and an inventory exists once its root does.
 """
 
@@ -10,13 +11,17 @@ import dataclasses
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..dicom.records import Skipped
 from ..stores import Run
 from .database import Database
-from .transaction import Cancellation, Kind, Progress, State, Transaction
+from .journal_database import JournalDatabase, Statements
+from .leases import Leases, OwnLeases
+from .shared_database import SharedDatabase
+from .transaction import Cancellation, Interrupted, Kind, Progress, State, Transaction
 
 # How many transactions that are over are remembered.
 KEPT_TRANSACTIONS = 1000
@@ -46,15 +51,22 @@ CREATE INDEX IF NOT EXISTS places_by_study ON places (study_uid);
 CREATE TABLE IF NOT EXISTS statistics (uid TEXT PRIMARY KEY, document TEXT NOT NULL);
 UPDATE transactions SET document = json_set(document, '$.kind', 'Inventory') WHERE json_extract(document, '$.kind') IS NULL;
 """
+_SHARES = """
+CREATE TABLE shares (
+    number INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, owner TEXT, PRIMARY KEY (number, first)
+) WITHOUT ROWID;
+INSERT INTO shares SELECT number, MIN(snapshot.position), MAX(snapshot.position) + 1, NULL
+    FROM transactions JOIN snapshot USING (number) WHERE snapshot.position >= progress ->> 'position' GROUP BY number;
+"""
 # What is appended here leads to the next version: the tables of all who have some in this file belong to it.
-_STEPS = (_FIRST,)
+_STEPS = (_FIRST, _SHARES)
 
 # Of what came from elsewhere, only that counts as a root which nothing else from there incorporates.
 _ROOTS = """
-    json_extract(document, '$.Origin') IS NULL
+    document ->> 'Origin' IS NULL
     OR NOT EXISTS (
         SELECT 1 FROM incorporated JOIN inventories AS other ON other.uid = incorporated.root
-        WHERE incorporated.uid = inventories.uid AND json_extract(other.document, '$.Origin') IS NOT NULL)
+        WHERE incorporated.uid = inventories.uid AND other.document ->> 'Origin' IS NOT NULL)
 """
 
 
@@ -90,18 +102,35 @@ class KeptInventory:
 class Journal:
     """Safe for several threads. Other modules have tables of their own in its ``database``.
 
+    Of what is written of a run, each is its worker's to write, who has a lease of that name: the Transaction UID.
+
+    Args:
+        place: an SQLite file, or a database that several Orthancs share.
+
     Raises:
-        Damaged, NewerVersion, StateDirectoryError: when it is made.
-        sqlite3.Error: by any method, when the file cannot be read or written.
+        Damaged, NewerVersion, StateDirectoryError, NotUsable: when it is made.
+        sqlite3.Error: by any method, when the database cannot be read or written.
+        Interrupted: by what writes of a run, when another Orthanc has taken that over, or changed its state.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.database = Database(path, _STEPS, _check)
+    def __init__(self, place: Path | SharedDatabase, leases: Leases | None = None) -> None:
+        self.database: JournalDatabase
+        if isinstance(place, Path):
+            self.database = Database(place, _STEPS, _check)
+        else:
+            self.database = place
+            place.make_tables(_STEPS)
+        self.leases: Leases = leases or OwnLeases()
         self._write, self._read = self.database.write, self.database.read
+        self.exclusive = self.database.exclusive
+        # The tables whose rows go with the transaction of that number.
+        self.of_transactions = ["skipped"]
         # Called in each write of a transaction, before its row is: what they write stands or falls with it.
-        self.when_saved: list[Callable[[sqlite3.Connection, Transaction], None]] = []
+        self.when_saved: list[Callable[[Statements, Transaction], None]] = []
 
     def close(self) -> None:
+        with suppress(sqlite3.Error):  # then they run out
+            self.leases.close()
         self.database.close()
 
     # Transactions
@@ -110,25 +139,60 @@ class Journal:
         """A new transaction; its number is set."""
         with self._write() as connection:
             self._tell(connection, transaction)
-            cursor = connection.execute(
-                "INSERT INTO transactions (uid, over, document, progress) VALUES (?, 0, ?, ?)",
-                (transaction.uid, _document(transaction), _progress(transaction)),
-            )
-            transaction.number = cursor.lastrowid or 0
+            (transaction.number,) = connection.execute(
+                "INSERT INTO transactions (uid, over, document, progress) VALUES (?, ?, ?, ?) RETURNING number",
+                (transaction.uid, False, _document(transaction), _progress(transaction)),
+            ).fetchone()
 
     def save(self, transaction: Transaction) -> None:
-        """The state of a transaction, without its progress."""
+        """The state of a transaction, without its progress; in ``exclusive``, since it was read there."""
         with self._write() as connection:
             self._save(connection, transaction)
 
-    def _save(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+    def save_by_worker(self, transaction: Transaction) -> None:
+        """The same by its worker, who may not know yet what others made of it."""
+        with self._write() as connection:
+            self.check(connection, transaction)
+            self._save(connection, transaction)
+
+    def check(self, connection: Statements, transaction: Transaction, leads: bool = True) -> Transaction | None:
+        """Whether a worker may write of it, who has its lease if it ``leads``; what others set meanwhile is kept.
+
+        Returns:
+            What the journal knows of it, where others work at it too.
+        """
+        if not self.database.is_shared:
+            return None
+        # In this order, as those in ``exclusive`` do it: first the transaction, then its lease.
+        row = connection.execute(
+            "SELECT number, document, progress FROM transactions WHERE number = ? FOR UPDATE", (transaction.number,)
+        ).fetchone()
+        if row is None:
+            raise Interrupted
+        known = _transaction(*row)
+        if leads:
+            self.leases.check(connection, transaction.uid)
+        is_paused = known.state is State.PAUSED and known.cancellation is None and transaction.state is not State.PAUSED
+        is_changed = known.cancellation != transaction.cancellation or is_paused
+        if known.is_over or (is_changed and transaction.state is not State.FAILURE):
+            raise Interrupted
+        transaction.status_interval, transaction.outside_window = known.status_interval, known.outside_window
+        return known
+
+    def confirm(self, transaction: Transaction) -> None:
+        """Whether it is the worker's still. Raises: Interrupted."""
+        if self.database.is_shared:
+            with self._write() as connection:
+                self.leases.check(connection, transaction.uid)
+
+    def _save(self, connection: Statements, transaction: Transaction) -> None:
         self._tell(connection, transaction)
         connection.execute(
             "UPDATE transactions SET over = ?, document = ? WHERE number = ?",
             (transaction.is_over, _document(transaction), transaction.number),
         )
 
-    def _tell(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+    def _tell(self, connection: Statements, transaction: Transaction) -> None:
         for note in self.when_saved:
             note(connection, transaction)
 
@@ -143,8 +207,8 @@ class Journal:
     def latest(self, kind: Kind) -> Transaction | None:
         """The one that was accepted last of those whose run has begun."""
         rows = self._read(
-            "SELECT number, document, progress FROM transactions WHERE json_extract(document, '$.started') != ''"
-            " AND json_extract(document, '$.kind') = ? ORDER BY number DESC LIMIT 1",
+            "SELECT number, document, progress FROM transactions WHERE document ->> 'started' != ''"
+            " AND document ->> 'kind' = ? ORDER BY number DESC LIMIT 1",
             kind,
         )
         return _transaction(*rows[0]) if rows else None
@@ -153,22 +217,25 @@ class Journal:
         """The one that was accepted last of those that belong to a schedule, and are in one of these states, if any."""
         wanted = states or tuple(State)
         rows = self._read(
-            "SELECT number, document, progress FROM transactions WHERE json_extract(document, '$.schedule') = ?"
-            f" AND json_extract(document, '$.state') IN ({', '.join('?' * len(wanted))}) ORDER BY number DESC LIMIT 1",
+            "SELECT number, document, progress FROM transactions WHERE document ->> 'schedule' = ?"
+            f" AND document ->> 'state' IN ({', '.join('?' * len(wanted))}) ORDER BY number DESC LIMIT 1",
             name, *wanted,
         )
         return _transaction(*rows[0]) if rows else None
 
     def count_failures(self) -> int:
         """Of those that are remembered, without the cancelled ones."""
-        failed = "json_extract(document, '$.state') = 'Failure' AND json_extract(document, '$.cancellation') IS NULL"
+        failed = "document ->> 'state' = 'Failure' AND document ->> 'cancellation' IS NULL"
         return self._read(f"SELECT COUNT(*) FROM transactions WHERE over AND {failed}")[0][0]
 
     def unfinished(self) -> list[Transaction]:
-        return [
-            _transaction(*row)
-            for row in self._read("SELECT number, document, progress FROM transactions WHERE NOT over ORDER BY number")
-        ]
+        statement = "SELECT number, document, progress FROM transactions WHERE NOT over ORDER BY number"
+        return [_transaction(*row) for row in self._read(statement)]
+
+    def lock_unfinished(self) -> None:
+        """In ``exclusive``: until its end no worker writes of a run."""
+        if self.database.is_shared:
+            self._read("SELECT number FROM transactions WHERE NOT over ORDER BY number FOR UPDATE")
 
     def skipped(self, transaction: Transaction) -> list[Skipped]:
         rows = self._read("SELECT identifier, level, reason FROM skipped WHERE number = ? ORDER BY rowid", transaction.number)
@@ -186,6 +253,8 @@ class Journal:
                 "INSERT INTO snapshot VALUES (?, ?, ?)",
                 ((transaction.number, position, study) for position, study in enumerate(studies)),
             )
+            if transaction.total_studies:
+                connection.execute("INSERT INTO shares VALUES (?, 0, ?, NULL)", (transaction.number, transaction.total_studies))
             self.save_progress(connection, transaction, transaction.progress, skipped)
             self._save(connection, transaction)
 
@@ -202,25 +271,66 @@ class Journal:
         return [study for (study,) in rows]
 
     def checkpoint(
-        self, transaction: Transaction, progress: Progress, instance: KeptInstance, skipped: Sequence[Skipped], places: bytes
-    ) -> None:
-        """A leaf, or a node above it, is in its store: the run will go on behind it. ``places`` are those of its records."""
+        self,
+        transaction: Transaction,
+        progress: Progress,
+        instance: KeptInstance | None,
+        skipped: Sequence[Skipped],
+        places: bytes,
+        since: Progress | None = None,
+        settle: Callable[[Statements], None] | None = None,
+    ) -> tuple[Progress, KeptInstance | None]:
+        """A leaf, or a node above it, is in its store: the run will go on behind it. ``places`` are those of its records.
+
+        Args:
+            instance: None, if all that was read is not in the scope.
+            since: what the progress was at the checkpoint before.
+            settle: writes to whom the studies were given. Who has them need not have the lease of the run.
+
+        Returns:
+            Progress and instance as they are, where other Orthancs work at the run too.
+        """
         with self._write(durable=False) as connection:
-            self._add_instance(connection, transaction.study_uid, instance, places)
-            self.save_progress(connection, transaction, progress, skipped)
+            known = self.check(connection, transaction, leads=settle is None)
+            if settle is not None:
+                settle(connection)
+            if known is not None and since is not None:
+                progress = known.progress.plus(progress, since)
+            if instance is not None:
+                if known is not None:
+                    statement = "SELECT COALESCE(MAX(place), 0) + 1 FROM instances WHERE study_uid = ?"
+                    (place,) = connection.execute(statement, (transaction.study_uid,)).fetchone()
+                    instance = dataclasses.replace(instance, place=place)
+                self._add_instance(connection, transaction.study_uid, instance, places)
+            self._save_progress(connection, transaction, progress, skipped)
+        return progress, instance
 
     def _add_instance(
-        self, connection: sqlite3.Connection, study_uid: str, instance: KeptInstance, places: bytes | None = None
-    ) -> None:
-        connection.execute(
-            "INSERT INTO instances VALUES (?, ?, ?, ?)",
+        self,
+        connection: Statements,
+        study_uid: str,
+        instance: KeptInstance,
+        places: bytes | None = None,
+        otherwise: str = "",
+    ) -> bool:
+        """``otherwise`` says what comes of a UID that is taken; whether it was free."""
+        cursor = connection.execute(
+            f"INSERT INTO instances VALUES (?, ?, ?, ?) {otherwise}",
             (instance.uid, study_uid, instance.place, json.dumps(dataclasses.asdict(instance))),
         )
         if places is not None:
             connection.execute("INSERT INTO places VALUES (?, ?, ?)", (instance.uid, study_uid, places))
+        return cursor.rowcount == 1
 
     def save_progress(
-        self, connection: sqlite3.Connection, transaction: Transaction, progress: Progress, skipped: Sequence[Skipped]
+        self, connection: Statements, transaction: Transaction, progress: Progress, skipped: Sequence[Skipped]
+    ) -> None:
+        self.check(connection, transaction)
+        self._save_progress(connection, transaction, progress, skipped)
+
+    @staticmethod
+    def _save_progress(
+        connection: Statements, transaction: Transaction, progress: Progress, skipped: Sequence[Skipped]
     ) -> None:
         connection.execute(
             "UPDATE transactions SET progress = ? WHERE number = ?",
@@ -237,10 +347,12 @@ class Journal:
         skipped: Sequence[Skipped] = (),
         root: tuple[KeptInstance, KeptInventory, bytes] | None = None,
         incorporated: Iterable[str] = (),
+        settle: Callable[[Statements], None] = lambda connection: None,
     ) -> None:
         """The end of a transaction, with the inventory that it made or, without one, with nothing.
 
-        ``root`` is made of the places of its records too; ``incorporated`` is all below it that the run did not make.
+        ``root`` is made of the places of its records too; ``incorporated`` is all below it that the run did not make;
+        ``settle`` as in ``checkpoint``.
         """
         with self._write() as connection:
             if root is not None:
@@ -248,11 +360,13 @@ class Journal:
                 self._add_instance(connection, inventory.study_uid, instance, places)
                 self._add_inventory(connection, inventory, incorporated)
             self.save_progress(connection, transaction, transaction.progress, skipped)
+            settle(connection)
             self._save(connection, transaction)
-            connection.execute("DELETE FROM snapshot WHERE number = ?", (transaction.number,))
+            for table in ("snapshot", "shares"):
+                connection.execute(f"DELETE FROM {table} WHERE number = ?", (transaction.number,))
             self._forget_old(connection)
 
-    def _add_inventory(self, connection: sqlite3.Connection, inventory: KeptInventory, incorporated: Iterable[str]) -> None:
+    def _add_inventory(self, connection: Statements, inventory: KeptInventory, incorporated: Iterable[str]) -> None:
         connection.execute(
             "INSERT INTO inventories (uid, study_uid, document) VALUES (?, ?, ?)",
             (inventory.uid, inventory.study_uid, json.dumps(inventory.document)),
@@ -262,25 +376,22 @@ class Journal:
             ((inventory.uid, place, uid) for place, uid in enumerate(incorporated)),
         )
 
-    def _forget_old(self, connection: sqlite3.Connection) -> None:
+    def _forget_old(self, connection: Statements) -> None:
         """The last one of each schedule stays: it tells when the next is due."""
         old = (
-            "SELECT number FROM (SELECT number FROM transactions WHERE over ORDER BY number DESC LIMIT -1 OFFSET ?)"
-            " EXCEPT SELECT MAX(number) FROM transactions GROUP BY json_extract(document, '$.schedule')"
+            "SELECT number FROM transactions WHERE over AND number <="
+            " (SELECT number FROM transactions WHERE over ORDER BY number DESC LIMIT 1 OFFSET ?)"
+            " EXCEPT SELECT MAX(number) FROM transactions GROUP BY document ->> 'schedule'"
         )
-        connection.execute(f"DELETE FROM skipped WHERE number IN ({old})", (KEPT_TRANSACTIONS,))
-        connection.execute(f"DELETE FROM transactions WHERE number IN ({old})", (KEPT_TRANSACTIONS,))
+        for table in (*self.of_transactions, "transactions"):
+            connection.execute(f"DELETE FROM {table} WHERE number IN ({old})", (KEPT_TRANSACTIONS,))
 
     # Inventories from elsewhere
 
     def reserve(self, study_uid: str, instance: KeptInstance) -> bool:
         """Takes the UID of an instance that is about to be stored; False when it is taken."""
-        try:
-            with self._write() as connection:
-                self._add_instance(connection, study_uid, instance)
-        except sqlite3.IntegrityError:
-            return False
-        return True
+        with self._write() as connection:
+            return self._add_instance(connection, study_uid, instance, otherwise="ON CONFLICT DO NOTHING")
 
     def add_inventory(self, inventory: KeptInventory, incorporated: Iterable[str]) -> None:
         """Its instance was reserved and is stored: from now on the inventory exists. ``incorporated`` is all below it."""
@@ -312,7 +423,7 @@ class Journal:
     def places_of_inventories(self) -> list[set[tuple[str, str]]]:
         """Of each inventory the study and the store of its own instances."""
         rows = self._read(
-            "SELECT DISTINCT inventories.uid, study_uid, json_extract(instances.document, '$.store')"
+            "SELECT DISTINCT inventories.uid, study_uid, instances.document ->> 'store'"
             " FROM inventories JOIN instances USING (study_uid)"
         )
         places: dict[str, set[tuple[str, str]]] = {}
@@ -337,9 +448,9 @@ class Journal:
         """The finished inventories that incorporate this one or an instance of it; it need not be here."""
         rows = self._read(
             "SELECT DISTINCT root FROM incorporated JOIN inventories ON inventories.uid = root"
-            " WHERE root != ?1 AND incorporated.uid IN (SELECT ?1 UNION SELECT instances.uid FROM instances"
-            " JOIN inventories USING (study_uid) WHERE inventories.uid = ?1)",
-            uid,
+            " WHERE root != ? AND (incorporated.uid = ? OR incorporated.uid IN (SELECT instances.uid FROM instances"
+            " JOIN inventories USING (study_uid) WHERE inventories.uid = ?))",
+            uid, uid, uid,
         )
         return [root for (root,) in rows]
 
@@ -395,7 +506,8 @@ class Journal:
         """They go with the inventory; of one that has gone meanwhile nothing is kept."""
         with self._write(durable=False) as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO statistics SELECT uid, ? FROM inventories WHERE number = ?",
+                "INSERT INTO statistics SELECT uid, ? FROM inventories WHERE number = ?"
+                " ON CONFLICT (uid) DO UPDATE SET document = excluded.document",
                 (json.dumps(document), inventory.number),
             )
 

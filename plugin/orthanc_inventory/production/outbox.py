@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+from .journal_database import Statements
 from .journal import Journal
 from .transaction import Transaction
 
@@ -18,9 +17,9 @@ class Outbox:
         self._database.add_tables(_SCHEMA)
         journal.when_saved.append(self._add)
 
-    def _add(self, connection: sqlite3.Connection, transaction: Transaction) -> None:
+    def _add(self, connection: Statements, transaction: Transaction) -> None:
         if transaction.is_over:
-            connection.execute("INSERT OR IGNORE INTO outbox VALUES (?)", (transaction.uid,))
+            connection.execute("INSERT INTO outbox VALUES (?) ON CONFLICT DO NOTHING", (transaction.uid,))
 
     def uids(self) -> list[str]:
         """In the order in which they came to their end."""

@@ -7,8 +7,10 @@ how far the run is: an interrupted run reads again only what was not in a leaf y
 from __future__ import annotations
 
 import datetime
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -27,8 +29,10 @@ from .changes import Changes
 from .increment import BaseUnusable, Increment
 from .instance_writer import InstanceWriter, Settings, describe_leaf, describe_node, zone
 from .journal import Journal, KeptInstance, KeptInventory
+from .journal_database import Statements
 from .pace import Pace
 from .recorder import Recorder
+from .shares import Share, Shares
 from .transaction import (
     CANCELED_JOB, CANCELED_JOB_DESCRIPTION, CannotGoOn, Interrupted, Progress, State, Transaction, plus, utc_now,
 )
@@ -37,6 +41,8 @@ from .transaction import (
 _BATCH = 1000
 # Studies that are known ahead, so that several can be read at once.
 _FOLLOWING = 1000
+# How long one waits for others that work at the run, before it looks again (seconds).
+_PAUSE = 0.2
 # How long a run waits at its begin for changes that are on their way to the callback (seconds).
 _PATIENCE = 10.0
 
@@ -62,6 +68,12 @@ class Producer:
         log: Callable[[str], None],
         observe: Callable[[], None],
     ) -> None:
+        self._is_shared = journal.database.is_shared
+        self._shares = Shares(journal, transaction)
+        # Those of which not all is in a leaf, and the place of the study in the snapshot that is read now.
+        self._taken: list[Share] = []
+        self._position = 0
+        self._leads = True
         self._transaction = transaction
         self._source = source
         self._store = store
@@ -99,29 +111,62 @@ class Producer:
             if self._transaction.base and self._increment is None:
                 raise BaseUnusable("the base is no longer there: make a full inventory")
             self._begin()
-            for study, following in self._studies():
-                self._take(study, following)
+            self._read_studies()
             before_end()
             self._finish(State.SUCCESS)
         except (Interrupted, DatabaseUnavailable):
-            self._transaction.progress = self._checkpoint
-            self._begin_leaf()
+            self._interrupt()
             raise
         finally:
             self._source.end()
 
+    def assist(self) -> None:
+        """Reads studies of a run that another Orthanc leads, until none is free."""
+        self._leads = False
+        try:
+            self._source.begin()
+            self._join()
+            self._log(self._line("is worked at here, too"))
+            self._read_studies()
+            if self._items:
+                self._write_leaf()
+            elif self._taken:
+                self._save(None)
+        except BaseException:
+            self._interrupt()
+            raise
+        finally:
+            self._source.end()
+
+    def _interrupt(self) -> None:
+        self._transaction.progress = self._checkpoint
+        self._begin_leaf()
+        self._taken = []
+        with suppress(sqlite3.Error):  # it is tried again before the next share is taken
+            self._shares.give_back()
+
     def cancel(self, retain: bool) -> None:
         """Ends a cancelled run: with nothing, or to ``retain`` them with a PARTIAL root over the finished leaves, if any."""
+        self._shares.revoke()
         # One that waits has made nothing yet, and has no UIDs under which to look for it.
         if not retain or not self._transaction.study_uid or not self._retain():
             self.discard("cancelled; nothing was retained", CANCELED_JOB, CANCELED_JOB_DESCRIPTION)
 
     def _retain(self) -> bool:
-        self._kept = self._journal.instances(self._transaction.study_uid)
-        self._store.keep_only(self._transaction.run, [instance.uid for instance in self._kept])
+        self._checkpoint = replace(self._transaction.progress)
+        self._gather()
         if self._kept:
             self._finish(State.FAILURE)
         return bool(self._kept)
+
+    def _gather(self) -> None:
+        """What all that worked at the run have made, and nothing else."""
+        transaction = self._transaction
+        self._kept = self._journal.instances(transaction.study_uid)
+        self._store.keep_only(transaction.run, [instance.uid for instance in self._kept])
+        if self._is_shared and (known := self._journal.transaction(transaction.uid)) is not None:
+            transaction.progress = known.progress.plus(transaction.progress, self._checkpoint)
+            self._checkpoint = known.progress
 
     def _begin(self) -> None:
         transaction = self._transaction
@@ -144,31 +189,62 @@ class Producer:
             self._checkpoint = replace(self._checkpoint, skipped=len(self._source.unlisted))
             transaction.progress = self._checkpoint
             self._journal.begin(transaction, studies, self._source.unlisted)
-        if self._increment:
-            self._increment.locate(study for batch in self._snapshot(0) for study in batch)
-        self._kept = self._journal.instances(transaction.study_uid)
+        self._join()
         uids = [instance.uid for instance in self._kept]
         # Orthanc may have been restored from a backup since.
         if gone := len(uids) - len(self._store.present(transaction.run, uids)):
             raise CannotGoOn(f"{gone} of its finished instances are no longer there: start it again")
-        self._store.keep_only(transaction.run, uids)
-        transaction.progress = replace(self._checkpoint)
+        if not self._is_shared:  # what others are about to finish is not in the journal yet
+            self._store.keep_only(transaction.run, uids)
         self._log(self._line("starts"))
 
-    def _snapshot(self, position: int) -> Iterator[Sequence[str]]:
-        while batch := self._journal.studies(self._transaction, position, _BATCH):
+    def _join(self) -> None:
+        transaction = self._transaction
+        self._shares.give_back()
+        if self._increment:
+            everything = Share(0, transaction.total_studies)
+            self._increment.locate(study for batch in self._snapshot(everything) for study in batch)
+        self._kept = self._journal.instances(transaction.study_uid)
+        transaction.progress = replace(self._checkpoint)
+
+    def _snapshot(self, share: Share) -> Iterator[Sequence[str]]:
+        position, last = share
+        while position < last:
+            batch = self._journal.studies(self._transaction, position, min(_BATCH, last - position))
             yield batch
             position += len(batch)
 
-    def _studies(self) -> Iterator[tuple[str, Sequence[str]]]:
-        """The studies of the snapshot that are not in a leaf yet, each with those that follow next."""
+    def _read_studies(self) -> None:
+        """Those that are not in a leaf yet."""
         progress = self._transaction.progress
-        for batch in self._snapshot(progress.position):
-            for place, study in enumerate(batch, 1):
-                self._pace.rest()
-                yield study, batch[place : place + _FOLLOWING]
-                progress.position += 1
-                self._pace.tell()
+        for share in self._next_shares():
+            self._taken.append(share)
+            self._position = share.first
+            for batch in self._snapshot(share):
+                for place, study in enumerate(batch, 1):
+                    self._pace.rest()
+                    self._take(study, batch[place : place + _FOLLOWING])
+                    progress.position += 1
+                    self._position += 1
+                    self._pace.tell()
+
+    def _next_shares(self) -> Iterator[Share]:
+        """Until all are done: others may be dead before theirs are."""
+        while True:
+            share = self._shares.take()
+            if share is not None:
+                yield share
+            elif self._shares.are_free() or (self._leads and self._shares.are_with_others()):
+                self._pace.wait(_PAUSE)
+            else:
+                return
+
+    def _settle(self, connection: Statements) -> None:
+        self._shares.settle(connection, self._taken, self._rest())
+
+    def _rest(self) -> Share | None:
+        """What is not read yet of the share that is read now."""
+        return Share(self._position, self._taken[-1].last) if self._taken else None
 
     def _line(self, verb: str) -> str:
         progress, transaction = self._transaction.progress, self._transaction
@@ -220,14 +296,31 @@ class Producer:
     def _next_place(self) -> int:
         return len(self._kept) + 1
 
-    def _save(self, instance: KeptInstance) -> None:
+    def _save(self, instance: KeptInstance | None, settles: bool = True) -> None:
         progress = self._transaction.progress
-        self._journal.checkpoint(self._transaction, progress, instance, self._skipped, b"".join(self._places))
-        self._kept.append(instance)
+        if not self._leads:  # the time of a run is that of the one who leads it
+            progress.runtime = self._checkpoint.runtime
+        try:
+            merged, instance = self._journal.checkpoint(
+                self._transaction, progress, instance, self._skipped, b"".join(self._places), self._checkpoint,
+                self._settle if settles else None,
+            )
+        except Interrupted:  # another Orthanc goes on with the run, and does not know of it
+            if instance is not None:
+                self._store.delete(self._transaction.run, instance.uid)
+            raise
+        if instance is not None:
+            self._kept.append(instance)
+        vars(progress).update(vars(merged))
         self._checkpoint = replace(progress)
+        if settles:
+            rest = self._rest()
+            self._taken = [rest] if rest and rest.first < rest.last else []
         self._begin_leaf()
 
     def _finish(self, state: State) -> None:
+        if self._is_shared and state is State.SUCCESS:
+            self._gather()
         # The root of an increment has no records of its own, so that a later one may pass it over.
         if self._items and (self._kept or self._increment):
             self._write_leaf()
@@ -268,6 +361,7 @@ class Producer:
     def discard(self, comment: str, error_code: int, error_description: str) -> None:
         """Ends the transaction as a failure that leaves nothing behind."""
         transaction = self._transaction
+        self._shares.revoke()
         if transaction.study_uid:
             self._store.keep_only(transaction.run, ())
         self._end(
@@ -290,7 +384,12 @@ class Producer:
     ) -> None:
         """The journal knows the end before anyone can see it."""
         ended.completion_time = utc_now()
-        self._journal.finish(ended, self._skipped, root, incorporated or ())
+        try:
+            self._journal.finish(ended, self._skipped, root, incorporated or (), self._settle)
+        except Interrupted:
+            if root is not None:
+                self._store.delete(self._transaction.run, root[0].uid)
+            raise
         vars(self._transaction).update(vars(ended))
 
     def _node(self, references: tuple[Reference, ...]) -> Reference:
@@ -300,7 +399,7 @@ class Producer:
         if known is None:
             description = describe_node(children[0], children[-1])
             known = self._writer.write(self._next_place(), description, terms.PARTIAL, self._scope, references)
-            self._save(known)
+            self._save(known, settles=False)
         return self._writer.reference(known, references)
 
     def _counts(self) -> dict[str, int]:

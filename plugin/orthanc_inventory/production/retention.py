@@ -12,9 +12,11 @@ from ..host import describe
 from ..stores import StoreError
 from .catalogue import Catalogue, InUse
 from .journal import KeptInventory
+from .leases import Leases
 from .transaction import utc_time
 
 _DAY = 24 * 60 * 60.0
+_LEASE = "retention"
 
 
 class Retention:
@@ -24,8 +26,15 @@ class Retention:
     """
 
     def __init__(
-        self, catalogue: Catalogue, keep: int, days: int, schedules: Mapping[str, int], log: Callable[[str], None]
+        self,
+        catalogue: Catalogue,
+        leases: Leases,
+        keep: int,
+        days: int,
+        schedules: Mapping[str, int],
+        log: Callable[[str], None],
     ) -> None:
+        self._leases = leases
         self._catalogue = catalogue
         self._keep = keep
         self._days = days
@@ -55,7 +64,10 @@ class Retention:
             if self._stopping:
                 return
             try:
-                self._apply()
+                # Where there are several Orthancs, one of them does it, which all are told of.
+                if self._leases.take(_LEASE):
+                    self._apply()
+                    self._leases.give_back(_LEASE)
             except Exception as error:  # whatever it is, it may be over tomorrow
                 self._log(f"retention fails: {describe(error)}")
             self._awake.wait(_DAY)

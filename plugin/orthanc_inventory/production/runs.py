@@ -1,10 +1,17 @@
-"""The runs of this Orthanc: one at a time, the others wait in order; state changes of PS3.4 KK.2.1.1, whoever asks."""
+"""The runs of this Orthanc: one at a time, the others wait in order; state changes of PS3.4 KK.2.1.1, whoever asks.
+
+Where several Orthancs share a journal, each works on a run of which it has the lease, and what the journal says is looked at
+anew again and again: that another Orthanc began a run, ended, paused or cancelled it.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ..host import DatabaseUnavailable, HostError, describe
@@ -12,6 +19,8 @@ from ..sources import SourceFailed
 from ..stores import StoreError
 from .increment import BaseUnusable
 from .journal import Journal
+from .journal_database import trouble
+from .shares import Shares
 from .transaction import INTERNAL_ERROR, Cancellation, CannotGoOn, Interrupted, Kind, State, Transaction, utc_now
 
 # How long a request waits for a run to come to its end after it was cancelled (seconds).
@@ -20,6 +29,10 @@ _PATIENCE = 60.0
 _PAUSE = 5.0
 # Runs over other archives that are not over: each takes long, and is work for others too.
 _MOST_OF_OTHERS = 2
+# How long an Orthanc that cannot help with a run lets it be (seconds).
+_REST = 60.0
+# What others than its worker say of a run.
+_CONTROL = ("state", "cancellation", "comment", "waits_for_window", "outside_window", "status_interval")
 
 
 class NotPossible(Exception):
@@ -40,6 +53,9 @@ class Work(Protocol):
             Interrupted, DatabaseUnavailable: the journal knows where to go on.
             StoreError, HostError, CannotGoOn, SourceFailed, sqlite3.Error
         """
+
+    def assist(self) -> None:
+        """Does a part of what another Orthanc leads. Raises: as ``run``."""
 
     def cancel(self, retain: bool) -> None:
         """Ends a transaction that was cancelled; whether to ``retain`` what is finished."""
@@ -82,10 +98,19 @@ class Runs:
         # Everything that is not over, in the order of arrival. A run that was interrupted by a stop goes on first.
         self._queue = {transaction.uid: transaction for transaction in journal.unfinished()}
         self._running: Transaction | None = None
+        # One that is another Orthanc's to end; and those at which this one could not help, and until when it lets them be.
+        self._assisted: Transaction | None = None
+        self._resting: dict[str, float] = {}
         self._thread = threading.Thread(target=self._work, name="inventory")
+        self._leases = journal.leases
+        self._watch = threading.Thread(target=self._look, name="inventory-watch")
+        self._stopped = threading.Event()
+        self._ended_elsewhere = False
 
     def start(self) -> None:
         self._thread.start()
+        if self._leases.pause is not None:
+            self._watch.start()
 
     def stop(self) -> None:
         """Stops the run at the next study and waits for it; it goes on at the next start."""
@@ -95,21 +120,93 @@ class Runs:
             self._condition.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
+        # A run has its lease until it is left.
+        self._stopped.set()
+        if self._watch.ident is not None:
+            self._watch.join()
+
+    # What others do
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """What is known of runs in this is true of all Orthancs, until its end."""
+        with self._condition, self._journal.exclusive():
+            self._journal.lock_unfinished()
+            self._refresh()
+            if self._running is not None:
+                self._reload(self._running, _CONTROL)
+            yield
+
+    def _reload(self, transaction: Transaction, names: Iterable[str] | None = None) -> None:
+        """What another Orthanc made of it, or of these fields of it."""
+        if self._leases.pause is not None and (known := self._journal.transaction(transaction.uid)) is not None:
+            vars(transaction).update((name, getattr(known, name)) for name in names or vars(known))
+
+    def _refresh(self) -> None:
+        """Takes over what the journal says of all but the run that is worked on here: that is told to stop."""
+        if self._leases.pause is None:
+            return
+        unfinished = {transaction.uid: transaction for transaction in self._journal.unfinished()}
+        for entry in [*self._queue.values()]:
+            if entry.uid not in unfinished and entry is not self._running:
+                del self._queue[entry.uid]
+                self._reload(entry)
+                self._ended_elsewhere = True
+        for uid, transaction in unfinished.items():
+            known = self._queue.setdefault(uid, transaction)
+            if known is not self._running:
+                vars(known).update(vars(transaction))
+        if self._running is not None:
+            now = unfinished.get(self._running.uid)
+            if now is None or now.state is State.PAUSED or now.cancellation is not None:
+                self._interrupted.set()
+        if self._assisted is not None and not _can_be_assisted(unfinished.get(self._assisted.uid)):
+            self._interrupted.set()
+        self._condition.notify_all()
+
+    def _look(self) -> None:
+        """Renews what this Orthanc has leases of, and looks what the others do."""
+        failure = ""
+        while not self._stopped.wait(self._leases.pause):
+            try:
+                mine = self._leases.renew()
+                with self._condition:
+                    self._refresh()
+                    if self._running is not None and self._running.uid not in mine:
+                        self._interrupted.set()
+                failure = ""
+            except sqlite3.Error as error:  # it may be over later
+                if str(error) != failure:
+                    failure = str(error)
+                    self._log(f"{trouble(error)}; runs go on when it can")
+            if self._ended_elsewhere:
+                self._ended_elsewhere = False
+                self._after_run()
 
     # Requests
 
     def transaction(self, uid: str) -> Transaction | None:
         with self._condition:
-            return self._queue.get(uid) or self._journal.transaction(uid)
+            self._refresh()
+            known = self._queue.get(uid)
+            return self._as_seen(known) if known is not None else self._journal.transaction(uid)
+
+    def _as_seen(self, transaction: Transaction) -> Transaction:
+        """The run that is worked on here, which may not have seen yet what another Orthanc made of it."""
+        if self._leases.pause is None or transaction is not self._running or transaction.is_over:
+            return transaction
+        return replace(self._journal.transaction(transaction.uid) or transaction, progress=transaction.progress)
 
     def transactions(self, kind: Kind | None = None) -> list[Transaction]:
         """All, or those of one kind."""
         with self._condition:
-            transactions = [self._queue.get(entry.uid, entry) for entry in self._journal.transactions()]
+            self._refresh()
+            transactions = [self._as_seen(self._queue.get(entry.uid, entry)) for entry in self._journal.transactions()]
         return [entry for entry in transactions if kind in (None, entry.kind)]
 
     def unfinished(self) -> list[Transaction]:
         with self._condition:
+            self._refresh()
             return [transaction for transaction in self._queue.values() if not transaction.is_over]
 
     def submit(self, transaction: Transaction) -> None:
@@ -121,7 +218,7 @@ class Runs:
         """
         if transaction.kind is Kind.INVENTORY:
             self._check()
-        with self._condition:
+        with self.exclusive():
             if self.transaction(transaction.uid) is not None:
                 raise NotPossible("TransactionUID was used before: leave it out, or make a new one")
             waiting = sum(entry.state is State.PENDING for entry in self._queue.values())
@@ -140,7 +237,7 @@ class Runs:
 
     def pause(self, uid: str) -> Transaction | None:
         """PROCESSING to PAUSED, at the next study; None: unknown."""
-        with self._condition:
+        with self.exclusive():
             transaction = self._queue.get(uid)
             if transaction is None:
                 return self._refuse(uid, "paused")
@@ -156,7 +253,7 @@ class Runs:
 
     def resume(self, uid: str) -> Transaction | None:
         """PAUSED to PROCESSING: the run waits for its turn again; None: unknown."""
-        with self._condition:
+        with self.exclusive():
             transaction = self._queue.get(uid)
             if transaction is None:
                 return self._refuse(uid, "resumed")
@@ -172,7 +269,7 @@ class Runs:
 
         A run that a user paused stays so; one that a user lets run outside the window is left alone until that opens.
         """
-        with self._condition:
+        with self.exclusive():
             transaction = self._queue.get(uid)
             if transaction is None or self._is_ending(transaction):
                 return
@@ -185,33 +282,29 @@ class Runs:
 
     def tell_every(self, uid: str, minutes: int) -> None:
         """Sets the interval at which the peer that asked for the transaction is told of it."""
-        with self._condition:
+        with self.exclusive():
             if (transaction := self._queue.get(uid)) is not None and not self._is_ending(transaction):
                 self._change(transaction, status_interval=minutes)
 
     def cancel(self, uid: str, retain: bool, patience: float = _PATIENCE) -> Transaction | None:
         """PROCESSING or PAUSED to CANCELED; waits until nothing is left behind, or the PARTIAL root is written."""
         with self._condition:
-            transaction = self._queue.get(uid)
-            if transaction is None:
-                return self._refuse(uid, "cancelled")
-            if self._is_ending(transaction):
-                raise _not_possible(transaction, "cancelled")
-            transaction.cancellation = Cancellation.RETAIN if retain else Cancellation.DISCARD
-            try:
-                self._journal.save(transaction)
-            except sqlite3.Error:
-                transaction.cancellation = None
-                raise
-            is_running = transaction is self._running
-            has_begun = is_running or bool(transaction.started)
-            if is_running:
-                self._interrupted.set()
-            elif not has_begun:
-                # Nothing is made yet, so that it need not wait for the worker, which may be at another run for hours.
-                self._make_work(transaction, self._interrupted).cancel(retain)
-                del self._queue[uid]
-            self._condition.notify_all()
+            with self.exclusive():
+                transaction = self._queue.get(uid)
+                if transaction is None:
+                    return self._refuse(uid, "cancelled")
+                if self._is_ending(transaction):
+                    raise _not_possible(transaction, "cancelled")
+                self._change(transaction, cancellation=Cancellation.RETAIN if retain else Cancellation.DISCARD)
+                is_running = transaction is self._running
+                has_begun = is_running or bool(transaction.started) or not self._leases.take(uid)
+                if is_running:
+                    self._interrupted.set()
+                elif not has_begun:
+                    # Nothing is made yet, so it need not wait for the worker, which may be at another run for hours.
+                    self._make_work(transaction, self._interrupted).cancel(retain)
+                    self._leases.give_back(uid)
+                    del self._queue[uid]
             self._condition.wait_for(lambda: transaction.is_over or self._stopping, patience)
         if not has_begun:
             self._observe()
@@ -248,15 +341,22 @@ class Runs:
 
     def _work(self) -> None:
         while (transaction := self._next()) is not None:
+            if transaction is self._assisted:
+                self._assist(transaction)
+                continue
             self._observe()
             try:
                 self._run(transaction)
                 ended = transaction.is_over
+            except Interrupted:  # by another Orthanc, which goes on with it
+                ended = False
             except DatabaseUnavailable as error:
                 ended = False
                 self._rest(transaction, error)
             except Exception as error:  # whatever it is, the next run must have its turn
                 ended = self._fail(transaction, error)
+            with suppress(sqlite3.Error):  # then it runs out
+                self._leases.give_back(transaction.uid)
             with self._condition:
                 self._running = None
                 self._ending = False
@@ -279,26 +379,54 @@ class Runs:
                 ]
                 # What was cancelled is put in order first, what was interrupted goes on before what waits.
                 ready.sort(key=lambda entry: (entry.cancellation is None, entry.state is not State.RUNNING))
-                if ready:
-                    self._running = ready[0]
+                with suppress(sqlite3.Error):  # what is shared is looked at again soon
+                    self._running = next((entry for entry in ready if self._leases.take(entry.uid)), None)
+                    if self._running is None:
+                        self._assisted = next(filter(self._has_work_for_others, ready), None)
+                if (transaction := self._running or self._assisted) is not None:
                     self._interrupted.clear()
-                    return self._running
+                    return transaction
                 self._condition.wait()
             return None
 
+    def _has_work_for_others(self, transaction: Transaction) -> bool:
+        if not _can_be_assisted(transaction) or time.monotonic() < self._resting.get(transaction.uid, 0):
+            return False
+        return Shares(self._journal, transaction).are_free(own=True)
+
+    def _assist(self, transaction: Transaction) -> None:
+        # What is known of it here goes on to be what the journal says.
+        copy = replace(transaction, progress=replace(transaction.progress))
+        try:
+            self._make_work(copy, self._interrupted).assist()
+        except Interrupted:
+            pass
+        except DatabaseUnavailable:  # for the others, too
+            self._resting[transaction.uid] = time.monotonic() + _PAUSE
+        except Exception as error:  # the one who leads it will see whether it is the run that is wrong
+            self._resting[transaction.uid] = time.monotonic() + _REST
+            self._log(f"{transaction.uid} goes on without this Orthanc for a while: {describe(error)}")
+        with self._condition:
+            self._assisted = None
+
     def _run(self, transaction: Transaction) -> None:
-        work = self._make_work(transaction, self._interrupted)
-        if transaction.cancellation is None:
-            with self._condition:
-                if self._stopping or transaction.state is State.PAUSED:
+        with self.exclusive():
+            self._reload(transaction)
+            if transaction.cancellation is None:
+                if self._stopping or transaction.is_over or transaction.state is State.PAUSED:
                     return
                 self._change(transaction, state=State.RUNNING)
+        work = self._make_work(transaction, self._interrupted)
+        if transaction.cancellation is None:
             try:
                 work.run(self._before_end)
             except Interrupted:
+                with self._condition:
+                    self._reload(transaction)
                 if transaction.cancellation is None:  # paused, or Orthanc stops: the journal knows where to go on
                     return
         if transaction.cancellation is not None and not transaction.is_over:
+            self._journal.confirm(transaction)
             work.cancel(retain=transaction.cancellation is Cancellation.RETAIN)
 
     def _rest(self, transaction: Transaction, error: DatabaseUnavailable) -> None:
@@ -317,10 +445,13 @@ class Runs:
     def _fail(self, transaction: Transaction, error: Exception) -> bool:
         """Ends a transaction that cannot go on; False when not even that can be written down."""
         if isinstance(error, sqlite3.Error):
-            reason = f"the journal in Inventory.StateDirectory cannot be used: {error}"
+            reason = trouble(error)
         else:
             reason = str(error) if isinstance(error, (StoreError, CannotGoOn, SourceFailed)) else describe(error)
         code = error.code if isinstance(error, HostError) else INTERNAL_ERROR
+        if not self._can_end(transaction, error):
+            self._log(f"{transaction.uid} is interrupted, and goes on: {reason}")
+            return False
         self._log(f"{transaction.uid} fails: {reason}")
         with self._condition:
             # What is asked for from here on would be written over its end.
@@ -335,6 +466,26 @@ class Runs:
             transaction.state = State.FAILURE
             return False
         return True
+
+    def _can_end(self, transaction: Transaction, error: Exception) -> bool:
+        """Not if the journal in common cannot be used: then nothing is wrong with the run."""
+        if self._leases.pause is None:
+            return True
+        try:
+            self._journal.confirm(transaction)
+        except (Interrupted, sqlite3.Error):
+            return False
+        return not isinstance(error, sqlite3.Error)
+
+
+def _can_be_assisted(transaction: Transaction | None) -> bool:
+    return (
+        transaction is not None
+        and transaction.kind is Kind.INVENTORY
+        and not transaction.source
+        and transaction.state is State.RUNNING
+        and transaction.cancellation is None
+    )
 
 
 def _not_possible(transaction: Transaction, what: str) -> NotPossible:

@@ -64,6 +64,7 @@ class Schedules:
     ) -> None:
         self._schedules: Mapping[str, Schedule] = {schedule.name: schedule for schedule in schedules}
         self._runs = runs
+        self._journal = journal
         self._catalogue = catalogue
         self._detail = detail
         self._identifying = identifying
@@ -134,7 +135,8 @@ class Schedules:
         schedule = self._schedules.get(name)
         if schedule is None:
             raise UnknownSchedule
-        with self._lock:
+        with self._lock, self._runs.exclusive():
+            self._look_at_others(name)
             if (unfinished := self._unfinished(name)) is not None:
                 raise NotPossible(f"this schedule has a run that is {unfinished.state}: {unfinished.uid}")
             last = self._last.get(name)
@@ -167,21 +169,39 @@ class Schedules:
         if time.monotonic() < self._resting.get(name, 0):
             return
         with self._lock:
-            if self._unfinished(name) is not None:
+            self._look_at_others(name)
+            if self._next_due(schedule, now) is None:
                 return
-            last, window = self._last.get(name), schedule.window(now)
-            due = schedule.due(_due(last), now)
-            if due is None and last is not None and last.base_unusable and window is not None:
-                due = _due(last)
-            if due is None:
-                return
-            try:
-                self._submit(schedule, utc_time(due))
-            except (TooManyRuns, StoreError) as error:
-                self._resting[name] = time.monotonic() + _LONG_PAUSE
-                if self._refused.get(name) != window:
-                    self._refused[name] = window
-                    self._log(f"the schedule {name} cannot start a run, and tries again while its window is open: {error}")
+            with self._runs.exclusive():
+                self._look_at_others(name)
+                due = self._next_due(schedule, now)
+                if due is not None:
+                    self._start(schedule, due, schedule.window(now))
+
+    def _next_due(self, schedule: Schedule, now: datetime.datetime) -> datetime.datetime | None:
+        """The moment for which a run is to start now."""
+        if self._unfinished(schedule.name) is not None:
+            return None
+        last, window = self._last.get(schedule.name), schedule.window(now)
+        due = schedule.due(_due(last), now)
+        if due is None and last is not None and last.base_unusable and window is not None:
+            due = _due(last)
+        return due
+
+    def _look_at_others(self, name: str) -> None:
+        """Another Orthanc may have started a run of the schedule since."""
+        if self._journal.database.is_shared and (known := self._journal.latest_of_schedule(name)):
+            self._last[name] = known
+
+    def _start(self, schedule: Schedule, due: datetime.datetime, window: Window | None) -> None:
+        name = schedule.name
+        try:
+            self._submit(schedule, utc_time(due))
+        except (TooManyRuns, StoreError) as error:
+            self._resting[name] = time.monotonic() + _LONG_PAUSE
+            if self._refused.get(name) != window:
+                self._refused[name] = window
+                self._log(f"the schedule {name} cannot start a run, and tries again while its window is open: {error}")
 
     def _unfinished(self, name: str) -> Transaction | None:
         return next((entry for entry in self._runs.unfinished() if entry.schedule == name), None)

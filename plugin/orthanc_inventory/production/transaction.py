@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -86,6 +86,12 @@ class Verified(NamedTuple):
         return Verified(*map(int.__add__, self, other))
 
 
+def _sum(one: Any, later: Any, earlier: Any) -> Any:
+    if isinstance(one, tuple):
+        return tuple(map(_sum, one, later, earlier))
+    return one + later - earlier
+
+
 @dataclass
 class Progress:
     """What a run has done: ``position`` counts the studies of the snapshot, the others the records written.
@@ -112,6 +118,15 @@ class Progress:
         # JSON has no tuples.
         self.removed, self.replaced = tuple(self.removed), tuple(self.replaced)  # type: ignore[assignment]
         self.verified = Verified(*self.verified)
+
+    def plus(self, later: Progress, earlier: Progress) -> Progress:
+        """With what was done between two others, too."""
+        return Progress(
+            **{
+                entry.name: _sum(*(getattr(progress, entry.name) for progress in (self, later, earlier)))
+                for entry in fields(Progress)
+            }
+        )
 
 
 @dataclass

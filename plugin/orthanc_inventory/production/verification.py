@@ -97,6 +97,9 @@ class Verification:
         self._end(State.SUCCESS, self._summary())
         self._log(self._line("is finished"))
 
+    def assist(self) -> None:
+        """It is not shared out."""
+
     def cancel(self, retain: bool) -> None:
         """What was found until then is kept in any case."""
         self.discard(f"cancelled; {self._summary()}", CANCELED_JOB, CANCELED_JOB_DESCRIPTION)
@@ -117,7 +120,7 @@ class Verification:
             begun = replace(
                 transaction, started=now.strftime("%Y%m%d%H%M%S.%f"), total_studies=inventory.merged_number + len(studies)
             )
-            self._journal.save(begun)
+            self._journal.save_by_worker(begun)
             vars(transaction).update(vars(begun))
         self._log(self._line("starts"))
         return Examination(

@@ -35,9 +35,14 @@ class Notifications:
         self._outbox = Outbox(journal)
         self._public = public
         self._courier = Courier(
-            "inventory-notifications", "the notification of", self._outbox.uids, self._tell, self._delivery.break_off, log
+            "inventory-notifications", "the notification of", self._waiting, self._tell, self._delivery.break_off, log,
+            # Another Orthanc may have ended that told of all until then.
+            look=journal.leases.pause,
         )
         self.start, self.stop, self.wake = self._courier.start, self._courier.stop, self._courier.wake
+
+    def _waiting(self) -> list[str]:
+        return self._outbox.uids() if self._journal.leases.take("notifications") else []
 
     def _tell(self, uid: str) -> str:
         transaction = self._journal.transaction(uid)

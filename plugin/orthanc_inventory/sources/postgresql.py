@@ -61,21 +61,9 @@ def connect(section: Mapping[str, Any], has_study: Callable[[str | None], bool])
     Raises:
         Unusable
     """
-    try:
-        import psycopg
-    except ImportError:
-        raise Unusable("the Python package psycopg is not installed (orthanc-inventory[postgresql])") from None
-    try:
-        connection = psycopg.connect(
-            section.get("ConnectionUri", ""),
-            autocommit=True,
-            connect_timeout=_CONNECT_TIMEOUT,
-            application_name="orthanc-inventory",
-            options=" ".join(f"-c {name}={value}" for name, value in _SETTINGS.items()),
-            **_parameters(section),
-        )
-    except psycopg.Error as error:
-        raise Unusable(reason(error)) from None
+    connection = open_connection(section, _SETTINGS)
+    import psycopg
+
     try:
         _check(connection, has_study)
     except psycopg.Error as error:
@@ -85,6 +73,25 @@ def connect(section: Mapping[str, Any], has_study: Callable[[str | None], bool])
         connection.close()
         raise
     return connection
+
+
+def open_connection(section: Mapping[str, Any], settings: Mapping[str, str]) -> Connection[Any]:
+    """A connection for which these ``settings`` of PostgreSQL hold. Raises: Unusable."""
+    try:
+        import psycopg
+    except ImportError:
+        raise Unusable("the Python package psycopg is not installed (orthanc-inventory[postgresql])") from None
+    try:
+        return psycopg.connect(
+            section.get("ConnectionUri", ""),
+            autocommit=True,
+            connect_timeout=_CONNECT_TIMEOUT,
+            application_name="orthanc-inventory",
+            options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+            **_parameters(section),
+        )
+    except psycopg.Error as error:
+        raise Unusable(reason(error)) from None
 
 
 def _parameters(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,9 @@ class Store(Protocol):
     def contents(self, study_uid: str) -> Kept:
         """What is kept under one of them."""
 
+    def delete(self, run: Run, uid: str) -> None:
+        """Deletes one instance, if it is there."""
+
     def keep_only(self, run: Run, uids: Iterable[str]) -> None:
         """Deletes what the run has put but for these UIDs: what a crash left, or all of it.
 

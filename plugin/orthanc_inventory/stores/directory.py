@@ -17,10 +17,11 @@ _ORIGIN = "origin.json"
 
 
 class DirectoryStore:
-    """One folder a run below ``folder``, one file an instance, named after their UIDs."""
+    """One folder a run below ``folder``, one file an instance, named after their UIDs. ``key`` is that of the configuration."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: str = "Inventory.StateDirectory") -> None:
         self._folder = folder
+        self._key = key
 
     def check(self, size: int) -> None:
         """Nothing to ask beforehand: a full disk is told by the write, and harms nothing."""
@@ -40,7 +41,7 @@ class DirectoryStore:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             write_file(path, chunks)
         except OSError as error:
-            raise StoreError(f"an inventory cannot be written below Inventory.StateDirectory: {error.strerror}") from None
+            raise StoreError(f"an inventory cannot be written below {self._key}: {error.strerror}") from None
 
     def write_origin(self, run: Run, origin: Mapping[str, str]) -> None:
         """Beside what came from elsewhere, ``Kept.origin`` of it. Raises: StoreError."""
@@ -73,6 +74,9 @@ class DirectoryStore:
         except (OSError, ValueError):
             origin = {}
         return Kept(Run(study_uid), {path.stem: "" for path in folder.glob("*.dcm")}, origin)
+
+    def delete(self, run: Run, uid: str) -> None:
+        self._path(run, uid).unlink(missing_ok=True)
 
     def keep_only(self, run: Run, uids: Iterable[str]) -> None:
         folder = self._folder / run.study_uid

@@ -138,12 +138,18 @@ class OrthancStore:
     def keep_only(self, run: Run, uids: Iterable[str]) -> None:
         kept = {_instance(run, uid) for uid in uids}
         for identifier in self._instances(run) - kept:
-            try:
-                self._host.delete(f"/instances/{identifier}")
-            except NotFound:
-                pass
-            except HostError as error:
-                raise StoreError(f"Orthanc does not delete the inventory: {error}") from None
+            self._delete(identifier)
+
+    def delete(self, run: Run, uid: str) -> None:
+        self._delete(_instance(run, uid))
+
+    def _delete(self, identifier: str) -> None:
+        try:
+            self._host.delete(f"/instances/{identifier}")
+        except NotFound:
+            pass
+        except HostError as error:
+            raise StoreError(f"Orthanc does not delete the inventory: {error}") from None
 
     def _instances(self, run: Run) -> set[str]:
         """Orthanc's IDs of all that the run has put."""

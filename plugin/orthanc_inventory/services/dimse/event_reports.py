@@ -161,7 +161,13 @@ class EventReports:
             AssociationEnded
             CannotAssociate: there is no context for it.
         """
-        while (event := self._events.first(uid)) is not None:
+        try:
+            return self._send_all(uid, association)
+        finally:
+            self._events.give_back(uid)
+
+    def _send_all(self, uid: str, association: Association) -> str:
+        while (event := self._events.take_first(uid)) is not None:
             status = self._report(event, association)
             self._log(f"DICOM: N-EVENT-REPORT {event.type:d} to {association.peer}: {status:04X}H")
             # Of a status that a peer does not want to know the next one tells more; the end it must know.
