@@ -201,7 +201,8 @@ class Runs:
         """All, or those of one kind."""
         with self._condition:
             self._refresh()
-            transactions = [self._as_seen(self._queue.get(entry.uid, entry)) for entry in self._journal.transactions()]
+            known = [self._queue.get(entry.uid, entry) for entry in self._journal.transactions()]
+            transactions = [self._as_seen(entry) for entry in known]
         return [entry for entry in transactions if kind in (None, entry.kind)]
 
     def unfinished(self) -> list[Transaction]:

@@ -43,16 +43,16 @@ class Shares:
         """The next one; None: none is free."""
         number = self._transaction.number
         with self._journal.database.write(durable=False) as connection:
-            row = connection.execute(
-                f"SELECT first, last FROM shares WHERE {self._free} ORDER BY first LIMIT 1 {self._leases.unless_locked}", (number,)
-            ).fetchone()
+            statement = f"SELECT first, last FROM shares WHERE {self._free} ORDER BY first LIMIT 1"
+            row = connection.execute(f"{statement} {self._leases.unless_locked}", (number,)).fetchone()
             if row is None:
                 return None
             first, last = row
             if self._journal.database.is_shared:
                 last = first + max(1, min(_MOST, (last - first) // _PARTS))
             connection.execute(
-                "UPDATE shares SET last = ?, owner = ? WHERE number = ? AND first = ?", (last, self._leases.owner, number, first)
+                "UPDATE shares SET last = ?, owner = ? WHERE number = ? AND first = ?",
+                (last, self._leases.owner, number, first),
             )
             if last < row[1]:
                 connection.execute("INSERT INTO shares VALUES (?, ?, ?, NULL)", (number, last, row[1]))
