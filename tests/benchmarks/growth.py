@@ -121,14 +121,14 @@ def _costs(server: Server, port: int, instances: int, patient: str, read: Callab
         full = _run(server, "/inventories", Instances=instances, Studies=studies)["SOPInstanceUID"]
     changed = range(0, studies, max(1, studies // CHANGED))[:CHANGED]
     added = server.store(*(objects.file(study, 1, 1, 900000, PatientID=patient % study) for study in changed))
-    time.sleep(2)  # until Orthanc has told of the changes, for which a run would wait
+    time.sleep(4)  # until Orthanc has told of the changes, for which a run would wait, and the archive is at rest
     try:
         with meter.of(_INCREMENT):
             increment = _run(server, "/inventories", Base=full, Studies=len(changed))["SOPInstanceUID"]
     finally:
         for identifier in added:
             server.delete(f"/instances/{identifier}")
-    time.sleep(2)
+    time.sleep(4)
     with meter.of(f"increment of {len(changed)} studies that lost an instance"):
         _run(server, "/inventories", Base=increment, Studies=len(changed))
     reports = {

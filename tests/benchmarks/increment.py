@@ -37,7 +37,7 @@ def measure(installation: Installation) -> Iterator[tuple[str, float, float]]:
 
 
 def _both(server: Server) -> tuple[float, float]:
-    time.sleep(2)  # until Orthanc has told of the changes, for which a run would wait
+    time.sleep(4)  # until Orthanc has told of the changes, for which a run would wait, and the archive is at rest
     increment = _run(server, Base="latest", studies=len(_CHANGED))
     return increment, _run(server, studies=_STUDIES)
 

@@ -13,6 +13,7 @@ import pytest
 
 from . import archive
 from .server import INSTALLATIONS, Server, object_uids
+from .waiting import wait_until
 
 # Where Orthanc has a way to read several studies at once.
 _EXTENDED = pytest.mark.parametrize("installation", INSTALLATIONS[1:], ids=lambda entry: entry.name, indirect=True)
@@ -26,6 +27,16 @@ def objects() -> Iterator[bytes]:
         yield from (archive.file(77, 1, series, 1, PatientID=patient) for series in (1, 2))
     yield archive.file(78, 1, StudyInstanceUID="1.2.Study*", SeriesInstanceUID="1.2.a-b")
     yield archive.file(79, 1, Modality=None, StudyDate=None, PatientID="PÄTIENT 1")
+
+
+def wait_until_at_rest(server: Server) -> None:
+    """What changed in the last seconds is read alone."""
+
+    def is_at_rest() -> bool:
+        moment = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=3)).strftime("%Y%m%dT%H%M%S")
+        return all(study["LastUpdate"] < moment for study in server.get("/studies?expand"))
+
+    wait_until(is_at_rest)
 
 
 def records(server: Server) -> list[dict[str, Any]]:
@@ -66,6 +77,7 @@ def test_several_studies_are_read_by_one_call(make_server: Callable[..., Server]
     text = "at(Find, 'instances', always, lambda *arguments: open(folder + '/calls', 'a').write('.'))"
     server = make_server().start_with(text)
     server.store(*archive.files(30, 1, 2, 2))
+    wait_until_at_rest(server)
     assert server.make()["Instances"] == 120
     assert (server.folder / "calls").read_text() == "."
 
@@ -81,8 +93,10 @@ def test_an_increment_reads_its_studies_together(make_server: Callable[..., Serv
     """What the run before it was told of them has changed since."""
     server = make_server().start_with(_READ_ALONE)
     server.store(*archive.files(30, 1, 2, 2))
+    wait_until_at_rest(server)
     base = server.make()
     server.store(*(archive.file(patient, 1, 1, 3) for patient in range(1, 21)))
+    wait_until_at_rest(server)
     assert server.make(Base=base["SOPInstanceUID"])["Instances"] == 140
     assert not (server.folder / "reads").read_text().split()
 
@@ -98,6 +112,7 @@ for name in ('heads', 'instances'):
 """
     server = make_server(inventory={"StoreIn": "Directory"}).start_with(text + _READ_ALONE)
     server.store(*archive.files(30, 1, 2, 2))
+    wait_until_at_rest(server)
     uid = server.make()["SOPInstanceUID"]
     for name in ("calls", "reads"):
         (server.folder / name).write_text("")
@@ -144,6 +159,7 @@ at(Find, '{call}', [1], change)
     identifiers = server.store(*archive.files(10, 1, 1, 2))
     victim = server.get(f"/instances/{identifiers[8]}/study")["ID"]
     (server.folder / "victim").write_text(f"{identifiers[8]} {victim}")
+    wait_until_at_rest(server)
     summary = server.make()
     numbers = {}
     for study in server.studies(summary):
