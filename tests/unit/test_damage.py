@@ -15,7 +15,8 @@ from orthanc_inventory.production import database
 from orthanc_inventory.production.changes import Changes
 from orthanc_inventory.production.damage import opened
 from orthanc_inventory.production.database import Damaged, NewerVersion
-from orthanc_inventory.production.journal import Journal, KeptInstance, KeptInventory
+from orthanc_inventory.production.journal import Journal
+from orthanc_inventory.production.journal_rows import KeptInstance, KeptInventory
 from orthanc_inventory.production.transaction import Kind, Progress, State, Transaction
 
 from .conftest import Still

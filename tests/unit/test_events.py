@@ -11,7 +11,8 @@ import pytest
 
 from orthanc_inventory.production.events import Events, EventType, TooManyEvents
 from orthanc_inventory.production.instance_writer import Settings
-from orthanc_inventory.production.journal import Journal, KeptInstance, KeptInventory
+from orthanc_inventory.production.journal import Journal
+from orthanc_inventory.production.journal_rows import KeptInstance, KeptInventory
 from orthanc_inventory.production.transaction import Cancellation, Progress, State, Transaction
 
 Add = Callable[..., Transaction]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from orthanc_inventory.dicom.records import Skipped
-from orthanc_inventory.production.journal import KEPT_TRANSACTIONS, Journal, KeptInstance, KeptInventory
+from orthanc_inventory.production.journal import KEPT_TRANSACTIONS, Journal
+from orthanc_inventory.production.journal_rows import KeptInstance, KeptInventory
 from orthanc_inventory.production.outbox import Outbox
 from orthanc_inventory.production.transaction import Cancellation, Progress, State, Transaction
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orthanc_inventory.production.journal import KeptInventory
+from orthanc_inventory.production.journal_rows import KeptInventory
 from orthanc_inventory.production.retention import outdated
 
 NOW = datetime.datetime(2026, 3, 31, 12, tzinfo=datetime.timezone.utc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..dicom import terms
 from ..dicom.scope import Scope
 from .catalogue import Catalogue
-from .journal import KeptInventory
+from .journal_rows import KeptInventory
 
 LATEST = "latest"
 

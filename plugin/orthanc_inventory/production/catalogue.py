@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from ..reader import Inventory, MissingInstance
 from ..stores import InstanceGone, Run, Store, StoreError
-from .journal import Journal, KeptInstance, KeptInventory
+from .journal import Journal
+from .journal_rows import KeptInstance, KeptInventory
 
 
 # How many instances are looked at together.

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from .instance_writer import Settings, reference
 from .journal_database import Statements
-from .journal import Journal, KeptInstance, KeptInventory
+from .journal import Journal
+from .journal_rows import KeptInstance, KeptInventory
 from .transaction import Transaction, utc_now
 
 _SCHEMA = """

@@ -15,7 +15,8 @@ from ..dicom.uids import new_uid
 from ..reader.examined import Examined, examine
 from ..stores import Run, StoreError
 from ..stores.directory import DirectoryStore, chunks_of
-from .journal import Journal, KeptInstance, KeptInventory
+from .journal import Journal
+from .journal_rows import KeptInstance, KeptInventory
 from .transaction import utc_now
 
 

@@ -15,7 +15,8 @@ from ..reader.records import Study
 from ..sources import Archive
 from .catalogue import Catalogue, Member
 from .changes import Change, Changes
-from .journal import Journal, KeptInstance, KeptInventory
+from .journal import Journal
+from .journal_rows import KeptInstance, KeptInventory
 from .places import Place, decode_places, identifier_from, number_of, numbers_in, numbers_of, time_number
 from .transaction import CannotGoOn
 

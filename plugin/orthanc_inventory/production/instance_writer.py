@@ -14,7 +14,7 @@ from ..dicom.inventory import Inventory, Reference
 from ..dicom.scope import Scope
 from ..dicom.uids import new_uid
 from ..stores import Store
-from .journal import KeptInstance
+from .journal_rows import KeptInstance
 from .throttle import Throttle
 from .transaction import Transaction
 

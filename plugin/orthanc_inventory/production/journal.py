@@ -16,90 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from ..dicom.records import Skipped
-from ..stores import Run
 from .database import Database
-from .journal_database import JournalDatabase, Statements
+from .journal_database import Statements
+from .journal_of_inventories import JournalOfInventories
+from .journal_rows import STEPS, KeptInstance, KeptInventory, check_rows, document_of, progress_of, transaction_of
 from .leases import Leases, OwnLeases
 from .shared_database import SharedDatabase
-from .transaction import Cancellation, Interrupted, Kind, Progress, State, Transaction
+from .transaction import Interrupted, Kind, Progress, State, Transaction
 
 # How many transactions that are over are remembered.
 KEPT_TRANSACTIONS = 1000
 
-# Version 0 had these tables too; its transactions made inventories only, and did not say so.
-_FIRST = """
-CREATE TABLE IF NOT EXISTS transactions (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, over INTEGER NOT NULL,
-    document TEXT NOT NULL, progress TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS snapshot (
-    number INTEGER NOT NULL, position INTEGER NOT NULL, study TEXT NOT NULL, PRIMARY KEY (number, position)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS skipped (
-    number INTEGER NOT NULL, identifier TEXT NOT NULL, level TEXT NOT NULL, reason TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS skipped_by_number ON skipped (number);
-CREATE TABLE IF NOT EXISTS instances (
-    uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, place INTEGER NOT NULL, document TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS instances_by_study ON instances (study_uid, place);
-CREATE TABLE IF NOT EXISTS inventories (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, study_uid TEXT NOT NULL,
-    document TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS incorporated (
-    root TEXT NOT NULL, place INTEGER NOT NULL, uid TEXT NOT NULL, PRIMARY KEY (root, place)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS incorporated_by_uid ON incorporated (uid);
-CREATE TABLE IF NOT EXISTS places (uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, places BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS places_by_study ON places (study_uid);
-CREATE TABLE IF NOT EXISTS statistics (uid TEXT PRIMARY KEY, document TEXT NOT NULL);
-UPDATE transactions SET document = json_set(document, '$.kind', 'Inventory') WHERE json_extract(document, '$.kind') IS NULL;
-"""
-_SHARES = """
-CREATE TABLE shares (
-    number INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, owner TEXT, PRIMARY KEY (number, first)
-) WITHOUT ROWID;
-INSERT INTO shares SELECT number, MIN(snapshot.position), MAX(snapshot.position) + 1, NULL
-    FROM transactions JOIN snapshot USING (number) WHERE snapshot.position >= progress ->> 'position' GROUP BY number;
-"""
-# What is appended here leads to the next version: the tables of all who have some in this file belong to it.
-_STEPS = (_FIRST, _SHARES)
-
-# Of what came from elsewhere, only that counts as a root which nothing else from there incorporates.
-_ROOTS = """
-    document ->> 'Origin' IS NULL
-    OR NOT EXISTS (
-        SELECT 1 FROM incorporated JOIN inventories AS other ON other.uid = incorporated.root
-        WHERE incorporated.uid = inventories.uid AND other.document ->> 'Origin' IS NOT NULL)
-"""
-
-
-@dataclasses.dataclass(frozen=True)
-class KeptInstance:
-    """An instance that a store keeps.
-
-    ``place`` counts from 1 in the order of making; ``identifier`` is Orthanc's ID; ``size`` is in bytes; ``total`` are the
-    study ``records`` in it and in all that it incorporates; ``children`` are the UIDs of what it incorporates directly.
-    """
-
-    uid: str
-    place: int
-    store: str
-    identifier: str
-    size: int
-    sha256: str
-    records: int
-    total: int
-    children: list[str]
-
-
-@dataclasses.dataclass(frozen=True)
-class KeptInventory:
-    """A finished tree: its root, what the root says of it, and the run whose instances it is made of."""
-
-    uid: str
-    study_uid: str
-    document: dict[str, Any]
-    number: int = 0
-
-
-class Journal:
+class Journal(JournalOfInventories):
     """Safe for several threads. Other modules have tables of their own in its ``database``.
 
     Of what is written of a run, each is its worker's to write, who has a lease of that name: the Transaction UID.
@@ -114,14 +42,13 @@ class Journal:
     """
 
     def __init__(self, place: Path | SharedDatabase, leases: Leases | None = None) -> None:
-        self.database: JournalDatabase
         if isinstance(place, Path):
-            self.database = Database(place, _STEPS, _check)
+            super().__init__(Database(place, STEPS, check_rows))
         else:
-            self.database = place
-            place.make_tables(_STEPS)
+            place.make_tables(STEPS)
+            super().__init__(place)
         self.leases: Leases = leases or OwnLeases()
-        self._write, self._read = self.database.write, self.database.read
+        self._write = self.database.write
         self.exclusive = self.database.exclusive
         # The tables whose rows go with the transaction of that number.
         self.of_transactions = ["skipped"]
@@ -141,7 +68,7 @@ class Journal:
             self._tell(connection, transaction)
             (transaction.number,) = connection.execute(
                 "INSERT INTO transactions (uid, over, document, progress) VALUES (?, ?, ?, ?) RETURNING number",
-                (transaction.uid, False, _document(transaction), _progress(transaction)),
+                (transaction.uid, False, document_of(transaction), progress_of(transaction)),
             ).fetchone()
 
     def save(self, transaction: Transaction) -> None:
@@ -169,7 +96,7 @@ class Journal:
         ).fetchone()
         if row is None:
             raise Interrupted
-        known = _transaction(*row)
+        known = transaction_of(*row)
         if leads:
             self.leases.check(connection, transaction.uid)
         is_paused = known.state is State.PAUSED and known.cancellation is None and transaction.state is not State.PAUSED
@@ -189,7 +116,7 @@ class Journal:
         self._tell(connection, transaction)
         connection.execute(
             "UPDATE transactions SET over = ?, document = ? WHERE number = ?",
-            (transaction.is_over, _document(transaction), transaction.number),
+            (transaction.is_over, document_of(transaction), transaction.number),
         )
 
     def _tell(self, connection: Statements, transaction: Transaction) -> None:
@@ -198,11 +125,11 @@ class Journal:
 
     def transaction(self, uid: str) -> Transaction | None:
         rows = self._read("SELECT number, document, progress FROM transactions WHERE uid = ?", uid)
-        return _transaction(*rows[0]) if rows else None
+        return transaction_of(*rows[0]) if rows else None
 
     def transactions(self) -> list[Transaction]:
         """All that are remembered, in the order in which they came."""
-        return [_transaction(*row) for row in self._read("SELECT number, document, progress FROM transactions ORDER BY number")]
+        return [transaction_of(*row) for row in self._read("SELECT number, document, progress FROM transactions ORDER BY number")]
 
     def latest(self, kind: Kind) -> Transaction | None:
         """The one that was accepted last of those whose run has begun."""
@@ -211,7 +138,7 @@ class Journal:
             " AND document ->> 'kind' = ? ORDER BY number DESC LIMIT 1",
             kind,
         )
-        return _transaction(*rows[0]) if rows else None
+        return transaction_of(*rows[0]) if rows else None
 
     def latest_of_schedule(self, name: str, *states: State) -> Transaction | None:
         """The one that was accepted last of those that belong to a schedule, and are in one of these states, if any."""
@@ -221,7 +148,7 @@ class Journal:
             f" AND document ->> 'state' IN ({', '.join('?' * len(wanted))}) ORDER BY number DESC LIMIT 1",
             name, *wanted,
         )
-        return _transaction(*rows[0]) if rows else None
+        return transaction_of(*rows[0]) if rows else None
 
     def count_failures(self) -> int:
         """Of those that are remembered, without the cancelled ones."""
@@ -230,7 +157,7 @@ class Journal:
 
     def unfinished(self) -> list[Transaction]:
         statement = "SELECT number, document, progress FROM transactions WHERE NOT over ORDER BY number"
-        return [_transaction(*row) for row in self._read(statement)]
+        return [transaction_of(*row) for row in self._read(statement)]
 
     def lock_unfinished(self) -> None:
         """In ``exclusive``: until its end no worker writes of a run."""
@@ -362,8 +289,7 @@ class Journal:
             self.save_progress(connection, transaction, transaction.progress, skipped)
             settle(connection)
             self._save(connection, transaction)
-            for table in ("snapshot", "shares"):
-                connection.execute(f"DELETE FROM {table} WHERE number = ?", (transaction.number,))
+            self._forget_snapshot(connection, transaction)
             self._forget_old(connection)
 
     def _add_inventory(self, connection: Statements, inventory: KeptInventory, incorporated: Iterable[str]) -> None:
@@ -375,6 +301,11 @@ class Journal:
             "INSERT INTO incorporated VALUES (?, ?, ?)",
             ((inventory.uid, place, uid) for place, uid in enumerate(incorporated)),
         )
+
+    @staticmethod
+    def _forget_snapshot(connection: Statements, transaction: Transaction) -> None:
+        for table in ("snapshot", "shares"):
+            connection.execute(f"DELETE FROM {table} WHERE number = ?", (transaction.number,))
 
     def _forget_old(self, connection: Statements) -> None:
         """The last one of each schedule stays: it tells when the next is due."""
@@ -410,97 +341,12 @@ class Journal:
                 self._add_inventory(connection, inventory, incorporated)
                 if ended is not None:
                     self._save(connection, ended)
-                    connection.execute("DELETE FROM snapshot WHERE number = ?", (ended.number,))
+                    self._forget_snapshot(connection, ended)
         except sqlite3.IntegrityError:
             return False
         return True
 
-    def study_uids(self) -> set[str]:
-        """Of all runs that the journal knows, and of what came from elsewhere."""
-        rows = self._read("SELECT study_uid FROM instances UNION SELECT study_uid FROM inventories")
-        return {uid for (uid,) in rows} | {transaction.study_uid for transaction in self.unfinished()}
-
-    def places_of_inventories(self) -> list[set[tuple[str, str]]]:
-        """Of each inventory the study and the store of its own instances."""
-        rows = self._read(
-            "SELECT DISTINCT inventories.uid, study_uid, instances.document ->> 'store'"
-            " FROM inventories JOIN instances USING (study_uid)"
-        )
-        places: dict[str, set[tuple[str, str]]] = {}
-        for uid, study_uid, store in rows:
-            places.setdefault(uid, set()).add((study_uid, store))
-        return list(places.values())
-
-    def incorporated(self, root: str) -> list[tuple[str, str | None, KeptInstance | None]]:
-        """What a root incorporates, directly or not, besides the instances of its own run: the UID of each instance, and
-        where it is here, the inventory that it belongs to.
-        """
-        rows = self._read(
-            "SELECT incorporated.uid, inventories.uid, instances.document FROM incorporated LEFT JOIN instances USING (uid)"
-            " LEFT JOIN inventories USING (study_uid) WHERE root = ? ORDER BY incorporated.place",
-            root,
-        )
-        return [
-            (uid, inventory, KeptInstance(**json.loads(document)) if inventory else None) for uid, inventory, document in rows
-        ]
-
-    def incorporating(self, uid: str) -> list[str]:
-        """The finished inventories that incorporate this one or an instance of it; it need not be here."""
-        rows = self._read(
-            "SELECT DISTINCT root FROM incorporated JOIN inventories ON inventories.uid = root"
-            " WHERE root != ? AND (incorporated.uid = ? OR incorporated.uid IN (SELECT instances.uid FROM instances"
-            " JOIN inventories USING (study_uid) WHERE inventories.uid = ?))",
-            uid, uid, uid,
-        )
-        return [root for (root,) in rows]
-
-    # Inventories and their instances
-
-    def instances(self, study_uid: str) -> list[KeptInstance]:
-        """The finished instances of a run in the order in which they were made; the root is the last."""
-        rows = self._read("SELECT document FROM instances WHERE study_uid = ? ORDER BY place", study_uid)
-        return [KeptInstance(**json.loads(document)) for (document,) in rows]
-
-    def places(self, uids: Sequence[str]) -> dict[str, bytes]:
-        """What ``checkpoint`` and ``finish`` were told of the records in these instances."""
-        return dict(self._read(f"SELECT uid, places FROM places WHERE uid IN ({', '.join('?' * len(uids))})", *uids))
-
-    def inventories(self) -> list[KeptInventory]:
-        """The oldest first."""
-        rows = self._read(f"SELECT uid, study_uid, document, number FROM inventories WHERE {_ROOTS} ORDER BY number")
-        return [KeptInventory(uid, study, json.loads(document), number) for uid, study, document, number in rows]
-
-    def count_inventories(self) -> int:
-        return self._read(f"SELECT COUNT(*) FROM inventories WHERE {_ROOTS}")[0][0]
-
-    def inventory(self, uid: str) -> KeptInventory | None:
-        rows = self._read("SELECT uid, study_uid, document, number FROM inventories WHERE uid = ?", uid)
-        return KeptInventory(rows[0][0], rows[0][1], json.loads(rows[0][2]), rows[0][3]) if rows else None
-
-    def inventory_of(self, instance: str) -> tuple[KeptInventory, KeptInstance] | None:
-        """The inventory that an instance belongs to, if that is finished."""
-        rows = self._read(
-            "SELECT inventories.uid, instances.document FROM instances JOIN inventories USING (study_uid)"
-            " WHERE instances.uid = ?",
-            instance,
-        )
-        if not rows:
-            return None
-        inventory = self.inventory(rows[0][0])
-        return (inventory, KeptInstance(**json.loads(rows[0][1]))) if inventory else None
-
-    def kept_instances(self, after: int, count: int) -> list[tuple[int, str, KeptInstance]]:
-        """The instances of finished inventories behind a place: the place of each, and the inventory that it belongs to."""
-        rows = self._read(
-            "SELECT instances.rowid, inventories.uid, instances.document FROM instances JOIN inventories USING (study_uid)"
-            " WHERE instances.rowid > ? ORDER BY instances.rowid LIMIT ?",
-            after, count,
-        )
-        return [(place, uid, KeptInstance(**json.loads(document))) for place, uid, document in rows]
-
-    def statistics(self, inventory: KeptInventory) -> dict[str, Any] | None:
-        rows = self._read("SELECT document FROM statistics WHERE uid = ?", inventory.uid)
-        return json.loads(rows[0][0]) if rows else None
+    # Finished inventories
 
     def keep_statistics(self, inventory: KeptInventory, document: dict[str, Any]) -> None:
         """They go with the inventory; of one that has gone meanwhile nothing is kept."""
@@ -524,39 +370,13 @@ class Journal:
             connection.execute("DELETE FROM instances WHERE study_uid = ?", (study_uid,))
             connection.execute("DELETE FROM places WHERE study_uid = ?", (study_uid,))
 
+    def study_uids(self) -> set[str]:
+        """Of all runs that the journal knows, and of what came from elsewhere."""
+        rows = self._read("SELECT study_uid FROM instances UNION SELECT study_uid FROM inventories")
+        return {uid for (uid,) in rows} | {transaction.study_uid for transaction in self.unfinished()}
+
     def abandoned(self) -> list[tuple[str, str]]:
         """Study and store of instances that belong to no inventory and no unfinished run: a deletion was cut short."""
         working = {transaction.study_uid for transaction in self.unfinished()}
         rows = self._read("SELECT document, study_uid FROM instances WHERE study_uid NOT IN (SELECT study_uid FROM inventories)")
         return sorted({(study, json.loads(document)["store"]) for document, study in rows if study not in working})
-
-
-def _check(connection: sqlite3.Connection) -> None:
-    """Whether all can be read that will be. Raises: ValueError, KeyError, TypeError."""
-    for row in connection.execute("SELECT number, document, progress FROM transactions"):
-        _transaction(*row)
-    for (document,) in connection.execute("SELECT document FROM instances"):
-        KeptInstance(**json.loads(document))
-    for (document,) in connection.execute("SELECT document FROM inventories"):
-        Run(**json.loads(document)["Run"])
-    for (document,) in connection.execute("SELECT document FROM statistics"):
-        json.loads(document)
-
-
-def _document(transaction: Transaction) -> str:
-    fields = dataclasses.asdict(transaction)
-    del fields["progress"], fields["number"]
-    return json.dumps(fields)
-
-
-def _progress(transaction: Transaction) -> str:
-    return json.dumps(dataclasses.asdict(transaction.progress))
-
-
-def _transaction(number: int, document: str, progress: str) -> Transaction:
-    fields = json.loads(document)
-    cancellation = fields["cancellation"]
-    fields["cancellation"] = Cancellation(cancellation) if cancellation else None
-    fields["state"] = State(fields["state"])
-    fields["kind"] = Kind(fields["kind"])
-    return Transaction(**fields, number=number, progress=Progress(**json.loads(progress)))

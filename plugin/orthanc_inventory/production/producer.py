@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from ..dicom import terms
 from ..dicom.elements import InvalidRecord
@@ -28,13 +27,15 @@ from ..stores import Store
 from .changes import Changes
 from .increment import BaseUnusable, Increment
 from .instance_writer import InstanceWriter, Settings, describe_leaf, describe_node, zone
-from .journal import Journal, KeptInstance, KeptInventory
+from .journal import Journal
 from .journal_database import Statements
+from .journal_rows import KeptInstance, KeptInventory
 from .pace import Pace
 from .recorder import Recorder
 from .shares import Share, Shares
+from .summary import closing_comment, summary
 from .transaction import (
-    CANCELED_JOB, CANCELED_JOB_DESCRIPTION, CannotGoOn, Interrupted, Progress, State, Transaction, plus, utc_now,
+    CANCELED_JOB, CANCELED_JOB_DESCRIPTION, CannotGoOn, Interrupted, State, Transaction, plus, utc_now,
 )
 
 # Studies that are taken from the snapshot at a time.
@@ -332,8 +333,9 @@ class Producer:
         root = self._writer.write(
             self._next_place(), self._transaction.description, status, scope, references, self._items
         )
-        inventory = KeptInventory(root.uid, self._transaction.study_uid, self._document(root, status, references))
-        ended = replace(self._transaction, state=state, root_uid=root.uid, comment=_comment(self._transaction.progress))
+        document = summary(self._transaction, self._increment, root, status, references, self._settings.days)
+        inventory = KeptInventory(root.uid, self._transaction.study_uid, document)
+        ended = replace(self._transaction, state=state, root_uid=root.uid, comment=closing_comment(self._transaction.progress))
         if state is State.FAILURE:
             ended.error_code, ended.error_description = CANCELED_JOB, CANCELED_JOB_DESCRIPTION
         self._end(ended, (root, inventory, b"".join(self._places)), [uid for reference in base for uid in reference.uids()])
@@ -401,64 +403,3 @@ class Producer:
             known = self._writer.write(self._next_place(), description, terms.PARTIAL, self._scope, references)
             self._save(known, settles=False)
         return self._writer.reference(known, references)
-
-    def _counts(self) -> dict[str, int]:
-        """The records of what is there, a study counted once, as the tree says it in its latest record of each."""
-        progress = self._transaction.progress
-        written = progress.studies, progress.series, progress.instances
-        base = self._increment.base.document if self._increment else {}
-        return {
-            level: base.get(level, 0) + count - removed - replaced
-            for level, count, removed, replaced in zip(
-                ("Studies", "Series", "Instances"), written, progress.removed, progress.replaced
-            )
-        }
-
-    def _document(self, root: KeptInstance, status: str, references: tuple[Reference, ...]) -> dict[str, Any]:
-        """What the summary of an inventory tells that cannot be asked of its instances."""
-        transaction, progress = self._transaction, self._transaction.progress
-        return {
-            "TransactionUID": transaction.uid,
-            "ContentDate": transaction.started[:8],
-            "ContentTime": transaction.started[8:],
-            "InventoryLevel": transaction.level,
-            "Detail": transaction.detail,
-            "InventoryCompletionStatus": status,
-            "InventoryPurpose": transaction.purpose,
-            "InventoryInstanceDescription": transaction.description,
-            "Scope": transaction.scope,
-            "NumberOfStudyRecordsInInstance": root.records,
-            "TotalNumberOfStudyRecords": root.total,
-            **self._counts(),
-            "Removed": sum(progress.removed),
-            "Base": transaction.base or None,
-            "Incorporates": [reference.uid for reference in references],
-            "Expiration": _expiration(self._settings.days),
-            "CreationTime": utc_now(),
-            "Requestor": transaction.requestor,
-            "Schedule": transaction.schedule or None,
-            "Source": transaction.source or None,
-            # An increment can be made on top of what these tell.
-            **({"Mark": transaction.mark, "Withdrawn": transaction.withdrawn} if transaction.mark else {}),
-            "Run": transaction.run._asdict(),
-        }
-
-
-def _expiration(days: int) -> str | None:
-    """Expiration DateTime (0008,0416) of an inventory that is finished now."""
-    if not days:
-        return None
-    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
-    return moment.strftime("%Y%m%d%H%M%S+0000")
-
-
-def _comment(progress: Progress) -> str:
-    """What the administrator should know of a run that is over, in counts."""
-    counts = {
-        "resources were skipped, see Skipped": progress.skipped,
-        "studies were deleted before they were read": progress.deleted_studies,
-        "headers could not be read, their objects have no details": progress.unread_headers,
-        "values were brought into a form that their VR allows": progress.corrected_values,
-        "records of what was deleted since the base": sum(progress.removed),
-    }
-    return "; ".join(f"{count} {what}" for what, count in counts.items() if count)

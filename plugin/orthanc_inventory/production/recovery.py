@@ -23,7 +23,8 @@ from ..stores.directory import chunks_of
 from .catalogue import Catalogue
 from .imports import IMPORT, document_of
 from .instance_writer import MANUFACTURER, is_part, zone
-from .journal import Journal, KeptInstance, KeptInventory
+from .journal import Journal
+from .journal_rows import KeptInstance, KeptInventory
 from .transaction import State, Transaction, utc_now, utc_time
 
 _CREATION = "InstanceCreationDate", "InstanceCreationTime"

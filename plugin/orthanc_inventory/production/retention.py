@@ -11,7 +11,7 @@ from ..dicom import terms
 from ..host import describe
 from ..stores import StoreError
 from .catalogue import Catalogue, InUse
-from .journal import KeptInventory
+from .journal_rows import KeptInventory
 from .leases import Leases
 from .transaction import utc_time
 

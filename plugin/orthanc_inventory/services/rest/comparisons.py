@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from ...dicom.terms import LEVELS
 from ...host import Answer, Request, RestError
 from ...production.catalogue import Catalogue
-from ...production.journal import KeptInventory
+from ...production.journal_rows import KeptInventory
 from ...reader import InvalidInventory, MissingInstance
 from ...reports.comparison import KINDS, Comparison, Interrupted, InvalidChoice, InventorySide, Side, compare
 from ...reports.comparison.files import open_side

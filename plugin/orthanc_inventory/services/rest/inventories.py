@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from ...host import Answer, Request, RestError
 from ...production.catalogue import Catalogue, InUse
-from ...production.journal import KeptInventory
+from ...production.journal_rows import KeptInventory
 from ...reports.archive import archive
 from ...stores import InstanceGone, StoreError
 from .router import Route, flag, page

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 from ...host import Answer, Request, RestError
 from ...production.catalogue import Catalogue
-from ...production.journal import KeptInventory
+from ...production.journal_rows import KeptInventory
 from ...reader import Inventory, InvalidInventory, MissingInstance
 from ...reader.merged import MergedStudy
 from ...reader.records import Series
