@@ -192,13 +192,13 @@ def test_all_goes_on_in_another_folder_and_waits_for_an_upgrade(make_server: Cal
     before.stop()
     server = make_server(inventory={"StoreIn": store})
     shutil.copytree(before.folder / "storage", server.folder / "storage")
-    set_version(server, 2)
+    set_version(server, 99)
     server.start()
     message = server.error("GET", "/inventories", 503)
-    assert "journal.db in Inventory.StateDirectory has the version 2 of a later plugin" in message
+    assert "journal.db in Inventory.StateDirectory has the version 99 of a later plugin" in message
     assert server.log_lines() == [message]
     server.stop()
-    set_version(server, 1)
+    set_version(server, 2)
     server.start()
     assert made(server.get(f"/inventories/{base['SOPInstanceUID']}")) == made(base)
     server.store(archive.file(4, 1))
