@@ -181,7 +181,7 @@ def with_reader(make_server: Callable[..., Server], postgresql: PostgreSql) -> t
     server.stop()
     database = server.configuration["PostgreSQL"]["Database"]
     user = f"reader_of_{database}"
-    (statements,) = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    statements, *_ = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
     statements = statements.replace("orthanc_db", database).replace("inventory", user).replace("choose-one", PASSWORD)
     with postgresql.connect(database, "postgres") as connection:
         has_labels = connection.execute("SELECT to_regclass('labels')").fetchone() != (None,)

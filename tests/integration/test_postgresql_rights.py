@@ -13,6 +13,7 @@ from .server import Server
 from .test_postgresql import BY_SQL, connections, source, with_reader
 from .test_rejections import note
 from .test_verification import counts, verify
+from .waiting import wait_until
 
 
 @BY_SQL
@@ -26,7 +27,8 @@ def test_a_user_who_can_only_read_is_enough(make_server: Callable[..., Server], 
     assert server.post("/inventories/preview", withdrawn)["Studies"] == server.make(**withdrawn)["Studies"] == 1
     assert counts(verify(server, summary["SOPInstanceUID"], "MD5")) == {"Checked": 2}  # what is withdrawn is not expected
     assert server.make(Base="latest")["TotalNumberOfStudyRecords"] == 3
-    assert connections(postgresql) == 0 and "PostgreSQL cannot be read" not in server.log()
+    wait_until(lambda: connections(postgresql, server) == 0)
+    assert "PostgreSQL cannot be read" not in server.log()
     database = server.configuration["PostgreSQL"]["Database"]
     with postgresql.connect(database, user, PASSWORD) as connection:
         for statement in (

@@ -89,7 +89,7 @@ def test_a_state_directory_belongs_to_one_orthanc(make_server: Callable[..., Ser
     first = make_server().start()
     second = make_server(inventory={"StateDirectory": str(first.state_directory)})
     # Another chroot sees only its own folder, so both meet in that of the first.
-    second.folder = first.folder
+    second.folder = second.bound = first.folder
     second.configuration |= {key: str(first.folder / "second") for key in ("StorageDirectory", "IndexDirectory")}
     second.start()
     assert "in use by another Orthanc" in second.error("GET", "/inventories", 503)

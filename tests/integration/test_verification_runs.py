@@ -307,10 +307,9 @@ def test_a_journal_of_an_earlier_version_is_read(make_server: Make) -> None:
     made = server.post("/inventories", {"Synchronous": True})
     server.stop()
     with sqlite3.connect(server.state_directory / "journal.db") as connection:
-        for table in ("findings", "unmatched"):
+        connection.execute("PRAGMA user_version = 0")
+        for table in ("findings", "unmatched", "shares"):
             connection.execute(f"DROP TABLE {table}")
-        for trigger in ("findings_go", "unmatched_go"):
-            connection.execute(f"DROP TRIGGER {trigger}")
         for column, keys in (("document", ("kind", "verified_uid", "check")), ("progress", ("verified",))):
             for key in keys:
                 connection.execute(f"UPDATE transactions SET {column} = json_remove({column}, '$.{key}')")

@@ -65,7 +65,7 @@ def test_a_harvest_is_no_base_and_counts_apart(make_server: MakeServer) -> None:
     _, summary = harvest(own)
     assert "no COMPLETE inventory" in own.error("POST", "/inventories", 404, json={"Base": "latest"})
     message = own.error("POST", "/inventories", 400, json={"Base": summary["SOPInstanceUID"]})
-    assert message == "Base must be an inventory that this Orthanc made itself"
+    assert message == "Base must be an inventory that this Orthanc made itself, and that is not Recovered"
     own.make()
     groups = own.get("/inventories/statistics")
     assert [(group["Source"], len(group["Inventories"])) for group in groups] == [(SOURCE, 1), (None, 1)]

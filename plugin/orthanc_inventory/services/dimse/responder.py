@@ -60,6 +60,8 @@ class Responder:
                     elements["ErrorComment"] = elements["ErrorComment"][:_LONGEST_COMMENT]
                 data = (response.data,) if response.data else ()
                 association.send(message.context, {**common, **elements, "Status": status}, data)
+                if not data:  # it tells of a sub-operation, and the next one may take long
+                    association.flush()
             association.flush()
         finally:
             close(message.data)
