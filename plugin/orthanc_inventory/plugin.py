@@ -34,7 +34,8 @@ from .production.journal import Journal
 from .production.producer import Producer
 from .production.recovery import Recovery
 from .production.retention import Retention
-from .production.runs import Runs, Work
+from .production.run_queue import Work
+from .production.runs import Runs
 from .production.schedules import Schedules
 from .production.journal_database import trouble
 from .production.search import Search

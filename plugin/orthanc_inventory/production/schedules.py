@@ -14,7 +14,8 @@ from ..stores import StoreError
 from .bases import LATEST, UnknownBase, find_base
 from .catalogue import Catalogue
 from .journal import Journal
-from .runs import NotPossible, Runs, TooManyRuns
+from .run_queue import NotPossible, TooManyRuns
+from .runs import Runs
 from .schedule import INCREMENTAL, Schedule, Window
 from .transaction import State, Transaction, from_utc_time, utc_time
 

@@ -24,7 +24,8 @@ from ...dicom.uids import (
 )
 from ...dicom.values import is_uid, legal_value
 from ...production.events import Events, TooManyEvents
-from ...production.runs import NotPossible, Runs, TooManyRuns
+from ...production.run_queue import NotPossible, TooManyRuns
+from ...production.runs import Runs
 from ...production.transaction import Cancellation, Kind, State, Transaction
 from ...sources import Source
 from ...stores import StoreError

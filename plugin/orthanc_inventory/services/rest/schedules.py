@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...host import Answer, Request, RestError
-from ...production.runs import NotPossible, TooManyRuns
+from ...production.run_queue import NotPossible, TooManyRuns
 from ...production.schedules import Schedules, Standing, UnknownSchedule
 from ...production.transaction import utc_time
 from ...stores import StoreError

@@ -14,7 +14,8 @@ from ...host import Answer, Request, RestError
 from ...production.bases import InvalidBase, UnknownBase, find_base
 from ...production.catalogue import Catalogue
 from ...production.journal import Journal
-from ...production.runs import NotPossible, Runs, TooManyRuns
+from ...production.run_queue import NotPossible, TooManyRuns
+from ...production.runs import Runs
 from ...production.transaction import DETAILS, Kind, State, Transaction
 from ...stores import StoreError
 from ..other_archives import KINDS, OtherArchives, UnknownArchive
