@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from .integration.server import DEBIAN_SID
+from .pynetdicom_reactor import wait_for_reactors
+
+wait_for_reactors()
 
 # No test takes so long (seconds), but for those that are marked long.
 _LONGEST = 600.0
