@@ -141,7 +141,8 @@ class RunQueue:
         """The run that is worked on here, which may not have seen yet what another Orthanc made of it."""
         if self._leases.pause is None or transaction is not self._running or transaction.is_over:
             return transaction
-        return replace(self._journal.transaction(transaction.uid) or transaction, progress=transaction.progress)
+        known = self._journal.transaction(transaction.uid) or transaction
+        return known if known.is_over else replace(known, progress=transaction.progress)
 
     def transactions(self, kind: Kind | None = None) -> list[Transaction]:
         """All, or those of one kind."""
