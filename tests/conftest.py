@@ -47,6 +47,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not DEBIAN_SID.is_complete:
+        if config.getoption("--long"):
+            raise pytest.UsageError("--long needs the Orthanc of Debian sid, which could not be installed: see tests/run.sh")
         for item in filter(_is_on_the_newest, items):
             item.add_marker(pytest.mark.skip(reason="Orthanc of Debian sid could not be installed: see tests/run.sh"))
     if config.getoption("--long"):

@@ -55,7 +55,8 @@ def wait_for_line(server: Server, *words: str) -> None:
         time.sleep(0.1)
 
 
-def test_a_run_waits_for_the_database(server: Server, own_postgresql: PostgreSql) -> None:
+def lose_the_database(server: Server, own_postgresql: PostgreSql) -> str:
+    """A run that waits in its middle."""
     rest_before(server, 5)
     server.start_with(RESTING + _QUICK)
     server.store(*archive.files(STUDIES))
@@ -64,6 +65,11 @@ def test_a_run_waits_for_the_database(server: Server, own_postgresql: PostgreSql
     own_postgresql.stop()
     rest_no_more(server)
     wait_for_line(server, uid, "waits")
+    return uid
+
+
+def test_a_run_waits_for_the_database(server: Server, own_postgresql: PostgreSql) -> None:
+    uid = lose_the_database(server, own_postgresql)
     own_postgresql.start()
     check_whole(server, uid)
     # A verification finds nothing that is not so.
@@ -81,14 +87,7 @@ def test_a_run_waits_for_the_database(server: Server, own_postgresql: PostgreSql
 
 
 def test_what_waits_for_the_database_can_be_cancelled(server: Server, own_postgresql: PostgreSql) -> None:
-    rest_before(server, 5)
-    server.start_with(RESTING + _QUICK)
-    server.store(*archive.files(STUDIES))
-    uid = server.begin()
-    server.wait_until(uid, Studies=5)
-    own_postgresql.stop()
-    rest_no_more(server)
-    wait_for_line(server, uid, "waits")
+    uid = lose_the_database(server, own_postgresql)
     transaction = server.post(f"/inventories/transactions/{uid}/cancel")
     assert transaction["TransactionStatus"] == "CANCELED"
     own_postgresql.start()

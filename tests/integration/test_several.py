@@ -161,21 +161,27 @@ def test_another_orthanc_pauses_and_resumes(make: Callable[..., Server]) -> None
         check(server, uid, 12)
 
 
-def test_another_orthanc_cancels(make: Callable[..., Server], postgresql: PostgreSql, database: dict[str, Any]) -> None:
+def two_at_work(make: Callable[..., Server]) -> tuple[Server, Server, str]:
+    """Who leads a run, who helps with it, and its Transaction UID."""
     servers = [make().start_with(_SLOWLY.format(2)) for _ in range(2)]
     servers[0].store(*archive.files(12))
     uid = servers[0].begin()
     [leader] = wait_for(lambda: working(servers, uid))
     wait_for(lambda: working(servers, uid, HELPS))
     [other] = [server for server in servers if server is not leader]
+    return leader, other, uid
+
+
+def test_another_orthanc_cancels(make: Callable[..., Server], postgresql: PostgreSql, database: dict[str, Any]) -> None:
+    leader, other, uid = two_at_work(make)
     with ThreadPoolExecutor(1) as thread, postgresql.connect(database["Database"]) as connection:
         answer = thread.submit(other.post, f"/inventories/transactions/{uid}/cancel")
         # Only then does the run get on: it must not be at its end before.
         query = "SELECT 1 FROM orthanc_inventory.transactions WHERE document ->> 'cancellation' IS NOT NULL"
         wait_for(lambda: connection.execute(query).fetchone())
-        go_on(*servers)
+        go_on(leader, other)
         assert answer.result()["TransactionStatus"] == "CANCELED"
-    for server in servers:
+    for server in (leader, other):
         assert server.transaction(uid)["TransactionStatus"] == "CANCELED"
         assert server.get("/inventories") == []
     # What the helper has written last goes as soon as it sees that it counts no more.
@@ -222,19 +228,14 @@ def test_the_database_is_stopped_and_started_in_a_run(make: Callable[..., Server
 
 @pytest.mark.long
 def test_one_that_was_stopped_for_longer_than_its_lease_does_no_harm(make: Callable[..., Server]) -> None:
-    servers = [make().start_with(_SLOWLY.format(2)) for _ in range(2)]
-    servers[0].store(*archive.files(12))
-    uid = servers[0].begin()
-    [leader] = wait_for(lambda: working(servers, uid))
-    wait_for(lambda: working(servers, uid, HELPS))
-    [other] = [server for server in servers if server is not leader]
+    leader, other, uid = two_at_work(make)
     os.kill(leader.process_id, signal.SIGSTOP)
     go_on(leader, other)
     try:
         other.wait_for(uid)
     finally:
         os.kill(leader.process_id, signal.SIGCONT)
-    for server in servers:
+    for server in (leader, other):
         wait_for(lambda: server.transaction(uid)["State"] == "Success")
         check(server, uid, 12)
 
