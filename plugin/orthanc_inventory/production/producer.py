@@ -38,10 +38,8 @@ from .transaction import (
     CANCELED_JOB, CANCELED_JOB_DESCRIPTION, CannotGoOn, Interrupted, State, Transaction, plus, utc_now,
 )
 
-# Studies that are taken from the snapshot at a time.
-_BATCH = 1000
-# Studies that are known ahead, so that several can be read at once.
-_FOLLOWING = 1000
+# Studies that are taken from the snapshot at a time: at the end of a batch nothing is read ahead.
+_BATCH = 16_000
 # How long one waits for others that work at the run, before it looks again (seconds).
 _PAUSE = 0.2
 # How long a run waits at its begin for changes that are on their way to the callback (seconds).
@@ -222,9 +220,9 @@ class Producer:
             self._taken.append(share)
             self._position = share.first
             for batch in self._snapshot(share):
-                for place, study in enumerate(batch, 1):
+                for place in range(len(batch)):
                     self._pace.rest()
-                    self._take(study, batch[place : place + _FOLLOWING])
+                    self._take(batch, place)
                     progress.position += 1
                     self._position += 1
                     self._pace.tell()
@@ -257,15 +255,15 @@ class Producer:
             f"{records / progress.runtime if progress.runtime else 0:.0f} records/s"
         )
 
-    def _take(self, study: str, following: Sequence[str]) -> None:
+    def _take(self, studies: Sequence[str], place: int) -> None:
         progress = self._transaction.progress
         try:
-            recorded = self._recorder.record(study, following)
+            recorded = self._recorder.record(studies, place)
         except StudyDeleted:
             progress.deleted_studies += 1
             return
         except (StudyUnreadable, InvalidRecord) as error:
-            self._skip([Skipped(study, "Study", str(error))])
+            self._skip([Skipped(studies[place], "Study", str(error))])
             return
         if recorded is None:
             return

@@ -62,19 +62,17 @@ class Recorder:
         self._include_removed = include_removed
         self._group: Group | None = None
 
-    def record(self, study: str, following: Sequence[str]) -> Recorded | None:
-        """None: not in scope, or nothing to say.
-
-        Args:
-            following: the studies that are to be recorded next, in this order.
+    def record(self, studies: Sequence[str], place: int) -> Recorded | None:
+        """The study at that ``place``; those after it are to be recorded next. None: not in scope, or nothing to say.
 
         Raises:
             StudyDeleted: it is gone, and the base does not know it.
             StudyUnreadable, InvalidRecord
         """
+        study = studies[place]
         before = self._increment.place(study) if self._increment else None
         if self._group is None or study not in self._group.studies:
-            self._group = self._source.group([study, *following], self._level, self._scope)
+            self._group = self._source.group(studies[place:], self._level, self._scope)
         try:
             recorded = self._read(study, self._scope, before, self._group)
             if recorded is None and before is not None and before.children:

@@ -35,7 +35,7 @@ from .study_pages import head as study_head
 # How often a study is read when it keeps changing meanwhile.
 ATTEMPTS = 3
 # Studies of a list of all that are known ahead, so that several can be read at once.
-_FOLLOWING = 1000
+_FOLLOWING = 16_000
 # Instance Availability (0008,0056): what Orthanc lists can be fetched at once. Study and series say it for their instances.
 _AVAILABILITY = "ONLINE"
 

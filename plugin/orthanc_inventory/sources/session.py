@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .postgresql import Unusable, reason
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import Connection, Cursor
 
 # Seconds after which a transaction is old.
 _OLD = 900.0
@@ -28,7 +28,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class Session:
-    """From its making to ``close``. ``ask``, ``connect_again`` and ``give_up`` are for what ``begin_to`` is given.
+    """From its making to ``close``. ``ask``, ``begin_to_ask``, ``connect_again`` and ``give_up`` are for what ``begin_to`` is given.
 
     Args:
         connect: makes a connection, or raises Unusable.
@@ -80,11 +80,15 @@ class Session:
             self._connection.execute("ROLLBACK")
 
     def ask(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
+        return self.begin_to_ask(query, parameters)()
+
+    def begin_to_ask(self, query: str, parameters: Sequence[Any] = ()) -> Callable[[], Rows]:
+        """Once the server has answered. What it gives, whose call makes rows of that answer, once, is for any thread."""
         if self.moment is None:
             # Before the question with which it begins: all that was there by then is in.
             self.moment, self._begin = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
-            self._rows("BEGIN")
-        return self._rows(query, parameters)
+            self._execute("BEGIN")
+        return self._execute(query, parameters).fetchall
 
     def connect_again(self) -> None:
         self._connection.close()
@@ -93,11 +97,10 @@ class Session:
             raise Unusable(_CLOSED)
         self._connection = self._connect()
 
-    def _rows(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
+    def _execute(self, query: str, parameters: Sequence[Any] = ()) -> Cursor[Any]:
         import psycopg
 
         try:
-            cursor = self._connection.execute(query, parameters, prepare=False)
-            return cursor.fetchall() if cursor.description else []
+            return self._connection.execute(query, parameters, prepare=False)
         except psycopg.Error as error:
             raise Unusable(reason(error)) from None

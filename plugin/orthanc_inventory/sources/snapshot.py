@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..dicom.records import InstanceRecord, InstanceTable, Skipped
@@ -19,9 +21,10 @@ from .tables import KEY_OBJECTS, SERIES, Tables
 if TYPE_CHECKING:
     from psycopg import Connection
 
-# So many instances are read at once, about, and at most; so many studies at first, and at most.
-_INSTANCES, _MOST_INSTANCES = 8000, 16000
+# So many instances are read at once, about, and at most; so many studies at first, and at most; so many times ahead.
+_INSTANCES, _MOST_INSTANCES = 4000, 16000
 _FIRST_STUDIES, _MOST_STUDIES = 16, 500
+_AHEAD = 3
 _STUDIES = "SELECT publicid FROM resources AS study WHERE resourcetype = 1"
 _NO_FILE = "the index names no DICOM file of it"
 
@@ -58,6 +61,8 @@ class Snapshot:
         self._session = Session(connect)
         self._tables = tables
         self._objects = objects
+        # That are read at once now.
+        self._studies = _FIRST_STUDIES
 
     def close(self) -> None:
         self._session.close()
@@ -94,15 +99,15 @@ class Snapshot:
 
     def _read(self, studies: Sequence[str], wanted: Wanted) -> Iterator[_Chunk]:
         """All of the studies, some at a time: while these are worked on, the next are read."""
-        place, count = 0, _FIRST_STUDIES
-        following = self._session.begin_to(self._chunk, studies[:count], wanted)
-        while place < len(studies):
-            chunk = following.result()
-            place += len(chunk.studies)
+        ahead: deque[Future[_Chunk]] = deque()
+        place = 0
+        while ahead or place < len(studies):
+            while place < len(studies) and len(ahead) < _AHEAD:
+                ahead.append(self._session.begin_to(self._chunk, studies[place : place + self._studies], wanted))
+                place += self._studies
+            chunk = ahead.popleft().result()
             instances = sum(len(entry["Instances"]) for opened in chunk.opened.values() for entry in opened.series)
-            count = min(_MOST_STUDIES, max(1, _INSTANCES * len(chunk.studies) // max(instances, 1)))
-            if place < len(studies):
-                following = self._session.begin_to(self._chunk, studies[place : place + count], wanted)
+            self._studies = min(_MOST_STUDIES, max(1, _INSTANCES * len(chunk.studies) // max(instances, 1)))
             yield chunk
 
     def _chunk(self, studies: Sequence[str], wanted: Wanted) -> _Chunk:
@@ -123,7 +128,7 @@ class Snapshot:
         for row in ask(SERIES, (list(series),)) if series else ():
             series[row[0]].append(self._tables.series(row))
         opened: dict[str, Opened] = {}
-        rows: dict[int, Rows] = {}
+        rows = _RowsOfSeries()
         in_scope: list[Resource] = []
         for number, head in heads.items():
             listed = series.get(number, [])
@@ -133,9 +138,8 @@ class Snapshot:
                 in_scope += listed
             opened[head["ID"]] = entry._replace(instances=_Instances(self, entry, rows))
         if wanted.with_instances and 0 < sum(len(entry["Instances"]) for entry in in_scope) <= _MOST_INSTANCES:
-            rows.update((entry["Internal"], []) for entry in in_scope)
-            for row in ask(self._tables.instances, (list(rows),)):
-                rows[row[0]].append(row)
+            wanted_series = [entry["Internal"] for entry in in_scope]
+            rows.answer(wanted_series, self._session.begin_to_ask(self._tables.instances, (wanted_series,)))
         return _Chunk(studies, opened)
 
     def rows_of(self, series: Resource, moment: datetime.datetime) -> Rows | None:
@@ -174,6 +178,30 @@ class Snapshot:
         return self._objects.table(*columns)
 
 
+class _RowsOfSeries:
+    """Those of the instances of several series, by the number of each.
+
+    They are made of the server's answer by whoever first wants one: meanwhile the server has its next question already.
+    """
+
+    def __init__(self) -> None:
+        self._series: Sequence[int] = ()
+        self._make: Callable[[], Rows] = list
+        self._made: dict[int, Rows] = {}
+
+    def answer(self, series: Sequence[int], make: Callable[[], Rows]) -> None:
+        self._series, self._make = series, make
+
+    def of(self, series: int) -> Rows | None:
+        """None: it was not asked for them."""
+        if self._series:
+            self._made = {number: [] for number in self._series}
+            for row in self._make():
+                self._made[row[0]].append(row)
+            self._series, self._make = (), list
+        return self._made.get(series)
+
+
 class _Ahead(Group):
     """Studies that are taken in their order; those before are forgotten."""
 
@@ -198,14 +226,14 @@ class _Ahead(Group):
 class _Instances:
     """Those of one study, series by series: records are made when they are asked for, and rows read if they are many."""
 
-    def __init__(self, snapshot: Snapshot, study: Opened, rows: Mapping[int, Rows]) -> None:
+    def __init__(self, snapshot: Snapshot, study: Opened, rows: _RowsOfSeries) -> None:
         self._snapshot = snapshot
         self._study = study
         self._rows = rows
 
     def __iter__(self) -> Iterator[Read]:
         for entry in self._study.series:
-            rows = self._rows.get(entry["Internal"])
+            rows = self._rows.of(entry["Internal"])
             if rows is None:
                 rows = self._snapshot.rows_of(entry, self._study.moment)
             yield (entry, None, []) if rows is None else (entry, *self._snapshot.records(rows))
