@@ -18,8 +18,9 @@ from .group import Read
 from .objects import Objects
 from .study_pages import STUDY_CONTENT, StudyPages, by_identifier, heads
 
-# Resources in one answer: the call holds up every other route of the plugin while it lasts.
-_PAGE = 1000
+# Resources in one answer, with one that shows that there are more: the call holds up every other route of the plugin while it
+# lasts.
+_PAGE = 1001
 # UIDs in one list: with more of them each costs more.
 _LIST = 40
 # Pages are only complete in an order that stays.

@@ -11,8 +11,9 @@ from ..host import HostError
 from . import Moved
 from .originals import note_of
 
-# A group is large enough with so many instances; studies with more of them than one of a group may have are read alone.
-_INSTANCES = 1000
+# A group is large enough with so many instances: some full answers and a small one, which costs Orthanc nearly as much. Studies
+# with more of them than one of a group may have are read alone.
+_INSTANCES = 4000
 _INSTANCES_OF_ONE = 250
 # Studies that are looked at before it is known how large they are.
 _LOOK = 16
