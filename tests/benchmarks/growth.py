@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,18 +119,21 @@ def _costs(server: Server, port: int, instances: int, patient: str, read: Callab
         read()
     with meter.of(_INVENTORY):
         full = _run(server, "/inventories", Instances=instances, Studies=studies)["SOPInstanceUID"]
+    for level in ("SERIES", "STUDY"):
+        with meter.of(f"inventory of level {level}"):
+            _run(server, "/inventories", {"Level": level}, Studies=studies)
     changed = range(0, studies, max(1, studies // CHANGED))[:CHANGED]
     added = server.store(*(objects.file(study, 1, 1, 900000, PatientID=patient % study) for study in changed))
     time.sleep(4)  # until Orthanc has told of the changes, for which a run would wait, and the archive is at rest
     try:
         with meter.of(_INCREMENT):
-            increment = _run(server, "/inventories", Base=full, Studies=len(changed))["SOPInstanceUID"]
+            increment = _run(server, "/inventories", {"Base": full}, Studies=len(changed))["SOPInstanceUID"]
     finally:
         for identifier in added:
             server.delete(f"/instances/{identifier}")
     time.sleep(4)
     with meter.of(f"increment of {len(changed)} studies that lost an instance"):
-        _run(server, "/inventories", Base=increment, Studies=len(changed))
+        _run(server, "/inventories", {"Base": increment}, Studies=len(changed))
     reports = {
         "list of inventories, expanded": "?expand",
         "summary": f"/{full}",
@@ -143,16 +146,15 @@ def _costs(server: Server, port: int, instances: int, patient: str, read: Callab
             _read(server, path)
     for check in ("EXISTS", "SIZE"):
         with meter.of(f"verification, {check}"):
-            found = _run(server, f"/inventories/{full}/verify", Check=check)["Verification"]
+            found = _run(server, f"/inventories/{full}/verify", {"Check": check})["Verification"]
         assert (found["Checked"], found["Missing"], found["Damaged"], found["Extra"]) == (instances, 0, 0, 0), found
     _add_walk(meter, port, instances)
     return meter.costs
 
 
-def _run(server: Server, path: str, Base: str | None = None, Check: str | None = None, **expected: int) -> dict[str, Any]:
+def _run(server: Server, path: str, body: Mapping[str, str] = {}, **expected: int) -> dict[str, Any]:
     """The finished transaction, with the numbers that are expected of it."""
-    body = {"Synchronous": True, **({"Base": Base} if Base else {}), **({"Check": Check} if Check else {})}
-    transaction = requests.post(server.url + path, json=body, timeout=PATIENCE).json()
+    transaction = requests.post(server.url + path, json={"Synchronous": True, **body}, timeout=PATIENCE).json()
     assert transaction["State"] == "Success", transaction
     assert {name: transaction[name] for name in expected} == expected, transaction
     return transaction
