@@ -10,12 +10,18 @@ from ..host import HostError
 
 # Seconds of work between two looks at how fast Orthanc answers, and of the longest rest.
 _WORK = 0.05
-_LONGEST_REST = 1.0
+_LONGEST_REST = 5.0
+# Seconds before a look in which others go first who wait for what the run held: Orthanc's locks have no queue.
+_BREATH = 0.001
 # An answer is slow that takes more than so many times the quickest, and so many seconds.
 _TIMES = 2.0
 _SECONDS = 0.001
-# A run rests no longer than so many times as long as it works: it comes to its end, however busy Orthanc is.
+# Next to others a run rests so many times as long as it works, at least: who comes at any moment meets it at rest, rather.
+# And no longer than so many times: it comes to its end, however busy Orthanc is.
+_LEAST = 1.0
 _MOST = 9.0
+# Questions at the begin, to know how quick Orthanc is: the first run may meet it busy.
+_FIRST = 10
 # What the latest answer counts in the mean.
 _WEIGHT = 0.3
 # For so many seconds a look counts as what is now.
@@ -37,13 +43,15 @@ class Throttle:
         ask: Callable[[], object] | None = None,
         log: Callable[[str], None] = lambda line: None,
         clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._delay = delay
         self._ask = ask
         self._log = log
         self._clock = clock
-        # Of all runs, for the whole of one may meet a busy Orthanc; 0: not known yet.
-        self._quickest = 0.0
+        self._sleep = sleep
+        # Of all runs, for the whole of one may meet a busy Orthanc.
+        self._quickest = min(self._latency(ask) for _ in range(_FIRST)) if ask else 0.0
         self.begin()
 
     def begin(self) -> None:
@@ -70,20 +78,23 @@ class Throttle:
         return seconds
 
     def _look(self, ask: Callable[[], object]) -> None:
-        """Orthanc waits for nothing of ours meanwhile: how long its answer takes shows what others ask of it."""
-        begin = self._clock()
-        with suppress(HostError):  # if there is something wrong, it shows in the studies
-            ask()
-        seconds = self._clock() - begin
-        if not self._quickest:
-            self._quickest = self._mean = seconds
+        """How long Orthanc's answer takes shows what others ask of it, as it waits for nothing of ours meanwhile."""
+        self._sleep(_BREATH)
+        seconds = self._latency(ask)
         self._quickest = min(self._quickest, seconds)
         self._mean += _WEIGHT * (seconds - self._mean)
         usual = _TIMES * self._quickest + _SECONDS
-        self._ratio = min(max(0.0, self._mean / usual - 1), _MOST)
+        self._ratio = min(max(_LEAST, self._mean / usual - 1), _MOST) if self._mean > usual else 0.0
         if self._ratio and not self._is_told:
             self._is_told = True
             self._log(
                 f"the run rests between studies, as Orthanc answers within {self._mean * 1000:.1f} ms, "
                 f"and {self._quickest * 1000:.1f} ms when it has nothing else to do"
             )
+
+    def _latency(self, ask: Callable[[], object]) -> float:
+        """Seconds."""
+        begin = self._clock()
+        with suppress(HostError):  # if there is something wrong, it shows in the studies
+            ask()
+        return self._clock() - begin
