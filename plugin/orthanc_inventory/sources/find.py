@@ -60,9 +60,9 @@ class Find:
     def forget(self) -> None:
         self._pages.forget()
 
-    def heads(self, studies: Sequence[str], uids: Sequence[str] = ()) -> dict[str, Resource]:
+    def heads(self, studies: Sequence[str], uids: Sequence[str] = (), following: int = 0) -> dict[str, Resource]:
         if not uids:
-            return self._pages.read(studies)
+            return self._pages.read(studies, following)
         known = [{"ID": study, "MainDicomTags": {"StudyInstanceUID": uid}} for study, uid in zip(studies, uids)]
         found = self.heads_again(known)
         return {study: found[study] for study in studies if study in found}

@@ -34,10 +34,10 @@ class Strategy(Protocol):
     def forget(self) -> None:
         """What was told of studies before is old now."""
 
-    def heads(self, studies: Sequence[str], uids: Sequence[str] = ()) -> dict[str, Resource]:
+    def heads(self, studies: Sequence[str], uids: Sequence[str] = (), following: int = 0) -> dict[str, Resource]:
         """What each study says of itself, without those that are gone; it may be from some time before.
 
-        ``uids`` are their Study Instance UIDs, if these are known.
+        ``uids`` are their Study Instance UIDs, if these are known; so many others are asked for next, as ``following``.
         """
 
     def heads_again(self, studies: Sequence[Resource]) -> dict[str, Resource]:
@@ -118,7 +118,8 @@ def read_group(
         while len(looked) < most and not (with_instances and _size(opened) >= _INSTANCES):
             part = slice(len(looked), len(looked) + _LOOK)
             looked += studies[part]
-            found = _open(strategy, list(strategy.heads(studies[part], uids[part]).values()), may_match_head)
+            heads = strategy.heads(studies[part], uids[part], len(studies) - len(looked))
+            found = _open(strategy, list(heads.values()), may_match_head)
             found = {study: entry._replace(in_scope=entry.in_scope and may_match(entry)) for study, entry in found.items()}
             # What may change at any moment is read alone.
             opened |= {study: entry for study, entry in found.items() if not (entry.in_scope and is_restless(entry))}

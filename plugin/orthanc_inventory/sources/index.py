@@ -235,7 +235,7 @@ class IndexSource:
     ) -> tuple[Encoded, list[Skipped]] | None:
         if opened and is_restless(opened):
             opened = None  # also a snapshot begins some time after its moment
-        head = opened.head if opened else study_head(self._host, study)
+        head = opened.head if opened else self._head(study)
         if not self._may_match_head(head, scope):
             return None
         opened = opened or open_alone(self._strategy, head)
@@ -281,6 +281,12 @@ class IndexSource:
             if not look.is_same(again, Opened(now, self._strategy.series([now])[study], opened.moment)):
                 raise Moved
         return encoded, skipped
+
+    def _head(self, study: str) -> dict[str, Any]:
+        try:
+            return study_head(self._host, study)
+        except NotFound:
+            raise StudyDeleted from None
 
     def _needs_proof(self, opened: Opened) -> bool:
         """Headers are of later than a snapshot."""

@@ -16,8 +16,8 @@ from .find import UIDS, Resource, file_of, with_uids
 _AIM = 2000
 # By so many studies the place of one among all may be wrong.
 SLACK = 16
-# UIDs in one list: with more of them each instance costs more.
-_LIST = 20
+# UIDs in one list: with more of them each instance costs more, with fewer Orthanc looks at all UIDs of a level more often.
+_LIST = 40
 
 
 class Content(NamedTuple):

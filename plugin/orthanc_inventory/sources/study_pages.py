@@ -1,7 +1,7 @@
 """What Orthanc tells of studies themselves, for several at once: since 1.12 it looks at all studies to find one by its ID.
 
 IDs are digests and pages of studies are in their order, so the place of a study among the others is known from its ID,
-nearly.
+nearly. Those of an increment are too far apart for that, but most of them are what was updated last.
 """
 
 from __future__ import annotations
@@ -15,40 +15,73 @@ from .originals import NOTE
 
 STUDY_CONTENT = ("MainDicomTags", "Children", "Metadata", "Parent", "Labels")
 _DIGITS = 8
+# So many studies are sooner found one by one than in the list of all.
+_FEW = 3
+_UPDATED_LAST = [{"Type": "Metadata", "Key": "LastUpdate", "Direction": "DESC"}]
 
 
 class StudyPages:
-    """Keeps one page; what is taken from it may have changed since."""
+    """Keeps a page of studies that follow each other, and those that were updated last; they may have changed since.
+
+    Args:
+        size: studies in one answer.
+    """
 
     def __init__(self, host: Host, size: int) -> None:
         self._host = host
         self._size = size
         self._in_order = True
         self._page: Mapping[str, dict[str, Any]] = {}
+        self._updated_last: Mapping[str, dict[str, Any]] | None = None
+        # As many studies there were some time ago.
+        self._count = 0
 
     def forget(self) -> None:
-        self._page = {}
+        self._page, self._updated_last, self._count = {}, None, 0
 
-    def read(self, studies: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Each of the studies, without those that are gone."""
-        missing = [study for study in studies if study not in self._page]
-        if len(missing) > 1 and self._in_order:
-            self._turn_to(min(missing), max(missing))
-        found = {study: self._page[study] for study in studies if study in self._page}
-        return found | heads(self._host, [study for study in studies if study not in found])
+    def read(self, studies: Sequence[str], following: int = 0) -> dict[str, dict[str, Any]]:
+        """Each of the studies, without those that are gone; so many others will be read next."""
+        known = self._known()
+        missing = [study for study in studies if study not in known]
+        if len(missing) > 1:
+            if self._in_order and self._are_near(min(missing), max(missing)):
+                self._turn_to(min(missing))
+            elif self._updated_last is None:
+                limit = min(self._size, 2 * (len(studies) + following))
+                self._updated_last = by_identifier(self._find(OrderBy=_UPDATED_LAST, Limit=limit))
+        known = self._known()
+        found = {study: known[study] for study in studies if study in known}
+        left = [study for study in studies if study not in found]
+        if len(left) > _FEW:
+            present = self._host.get("/studies")
+            left = [study for study in left if study.encode() in present]
+        return found | heads(self._host, left)
 
-    def _turn_to(self, first: str, last: str) -> None:
-        count = self._host.get_json("/statistics")["CountStudies"]
-        place, end = _place(first, count), _place(last, count)
-        if end - place > self._size // 2:
-            return
+    def _known(self) -> Mapping[str, dict[str, Any]]:
+        return {**(self._updated_last or {}), **self._page}
+
+    def _are_near(self, first: str, last: str) -> bool:
+        """Whether one page has them."""
+        count = self._count or self._count_studies()
+        return _place(last, count) - _place(first, count) <= self._size // 2
+
+    def _turn_to(self, first: str) -> None:
+        count = self._count_studies()
         # Digests deviate by half as much, usually.
         margin = min(math.isqrt(count), self._size // 4)
-        query = {"Level": "Study", "Query": {}, "ResponseContent": STUDY_CONTENT, "Limit": self._size}
-        answers = self._host.post_json("/tools/find", {**query, "Since": max(0, place - margin)})
+        answers = self._find(Since=max(0, _place(first, count) - margin), Limit=self._size)
         identifiers = [answer["ID"] for answer in answers]
         self._in_order = identifiers == sorted(identifiers)
         self._page = by_identifier(answers)
+
+    def _count_studies(self) -> int:
+        # Orthanc counts them one by one.
+        self._count = self._host.get_json("/statistics")["CountStudies"]
+        return self._count
+
+    def _find(self, **page: Any) -> list[dict[str, Any]]:
+        query = {"Level": "Study", "Query": {}, "ResponseContent": STUDY_CONTENT, **page}
+        return self._host.post_json("/tools/find", query)
 
 
 def head(host: Host, study: str) -> dict[str, Any]:

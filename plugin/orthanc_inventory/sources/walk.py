@@ -27,7 +27,7 @@ class Walk:
     def forget(self) -> None:
         """Nothing is kept."""
 
-    def heads(self, studies: Sequence[str], uids: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    def heads(self, studies: Sequence[str], uids: Sequence[str] = (), following: int = 0) -> dict[str, dict[str, Any]]:
         return heads(self._host, studies)
 
     def heads_again(self, studies: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
