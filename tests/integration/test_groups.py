@@ -102,6 +102,38 @@ def test_an_increment_reads_its_studies_together(make_server: Callable[..., Serv
 
 
 @_EXTENDED
+def test_an_increment_asks_by_its_id_for_no_study_that_is_there(make_server: Callable[..., Server]) -> None:
+    """However far from each other those that changed are; for one that is gone it asks once."""
+    text = "at(Host, 'get', always, lambda self, path: open(folder + '/asked', 'a').write(path + '\\n'))"
+    server = make_server(configuration={"LimitFindResults": 10}, inventory={"StoreIn": "Directory"}).start_with(text)
+    server.store(*archive.files(60))
+    wait_until_at_rest(server)
+    base = server.make()
+    studies = sorted(server.get("/studies?expand"), key=lambda study: study["ID"])
+    patients = [int(study["PatientMainDicomTags"]["PatientID"][1:]) for study in studies]
+    server.store(*(archive.file(patient, 1, 1, 2) for patient in patients[3::15]), archive.file(61, 1))
+    gone = [study["ID"] for study in studies[9::12]]
+    wait_until_at_rest(server)
+    (server.folder / "asked").write_text("")
+    added = server.make(Base=base["SOPInstanceUID"])
+    assert server.transaction(added["TransactionUID"])["Studies"] == 5 and added["Instances"] == 65
+    assert not asked_by_id(server)
+    for study in gone:
+        server.delete(f"/studies/{study}")
+    wait_until_at_rest(server)
+    (server.folder / "asked").write_text("")
+    removed = server.make(Base=added["SOPInstanceUID"])
+    assert server.transaction(removed["TransactionUID"])["Studies"] == 5 and removed["Studies"] == 56
+    assert asked_by_id(server) == dict.fromkeys(gone, 1)
+
+
+def asked_by_id(server: Server) -> Counter[str]:
+    """How often each study was asked for by its ID."""
+    paths = (server.folder / "asked").read_text().split()
+    return Counter(path.split("/")[2] for path in paths if path.startswith("/studies/"))
+
+
+@_EXTENDED
 @pytest.mark.parametrize(("check", "calls"), [("EXISTS", {"heads": 2}), ("SIZE", {"heads": 2, "instances": 1})])
 def test_a_verification_reads_several_studies_by_one_call(
     make_server: Callable[..., Server], check: str, calls: dict[str, int]

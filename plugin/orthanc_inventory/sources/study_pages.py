@@ -41,24 +41,29 @@ class StudyPages:
 
     def read(self, studies: Sequence[str], following: int = 0) -> dict[str, dict[str, Any]]:
         """Each of the studies, without those that are gone; so many others will be read next."""
-        known = self._known()
-        missing = [study for study in studies if study not in known]
+        missing = self._missing(studies)
         if len(missing) > 1:
-            if self._in_order and self._are_near(min(missing), max(missing)):
-                self._turn_to(min(missing))
+            first, last = min(missing), max(missing)
+            if self._in_order and self._are_near(first, last):
+                # What is not on a page where it would be was not there when that was read.
+                if not (self._page and min(self._page) < first and last < max(self._page)):
+                    self._turn_to(first)
             elif self._updated_last is None:
                 limit = min(self._size, 2 * (len(studies) + following))
                 self._updated_last = by_identifier(self._find(OrderBy=_UPDATED_LAST, Limit=limit))
-        known = self._known()
-        found = {study: known[study] for study in studies if study in known}
-        left = [study for study in studies if study not in found]
-        if len(left) > _FEW:
+        missing = self._missing(studies)
+        if len(missing) > _FEW:
             present = self._host.get("/studies")
-            left = [study for study in left if study.encode() in present]
-        return found | heads(self._host, left)
+            missing = [study for study in missing if study.encode() in present]
+        known = self._known()
+        return {study: known[study] for study in studies if study in known} | heads(self._host, missing)
 
     def _known(self) -> Mapping[str, dict[str, Any]]:
         return {**(self._updated_last or {}), **self._page}
+
+    def _missing(self, studies: Sequence[str]) -> list[str]:
+        known = self._known()
+        return [study for study in studies if study not in known]
 
     def _are_near(self, first: str, last: str) -> bool:
         """Whether one page has them."""
