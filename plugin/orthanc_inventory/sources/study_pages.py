@@ -43,11 +43,10 @@ class StudyPages:
         """Each of the studies, without those that are gone; so many others will be read next."""
         missing = self._missing(studies)
         if len(missing) > 1:
-            first, last = min(missing), max(missing)
-            if self._in_order and self._are_near(first, last):
+            if self._in_order and self._are_near(studies):
                 # What is not on a page where it would be was not there when that was read.
-                if not (self._page and min(self._page) < first and last < max(self._page)):
-                    self._turn_to(first)
+                if not (self._page and min(self._page) < min(missing) and max(missing) < max(self._page)):
+                    self._turn_to(min(missing))
             elif self._updated_last is None:
                 limit = min(self._size, 2 * (len(studies) + following))
                 self._updated_last = by_identifier(self._find(OrderBy=_UPDATED_LAST, Limit=limit))
@@ -65,10 +64,10 @@ class StudyPages:
         known = self._known()
         return [study for study in studies if study not in known]
 
-    def _are_near(self, first: str, last: str) -> bool:
+    def _are_near(self, studies: Sequence[str]) -> bool:
         """Whether one page has them."""
         count = self._count or self._count_studies()
-        return _place(last, count) - _place(first, count) <= self._size // 2
+        return _place(max(studies), count) - _place(min(studies), count) <= self._size // 2
 
     def _turn_to(self, first: str) -> None:
         count = self._count_studies()
