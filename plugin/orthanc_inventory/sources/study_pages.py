@@ -32,12 +32,14 @@ class StudyPages:
         self._size = size
         self._in_order = True
         self._page: Mapping[str, dict[str, Any]] = {}
+        # The first and the last on it.
+        self._ends = "", ""
         self._updated_last: Mapping[str, dict[str, Any]] | None = None
         # As many studies there were some time ago.
         self._count = 0
 
     def forget(self) -> None:
-        self._page, self._updated_last, self._count = {}, None, 0
+        self._page, self._ends, self._updated_last, self._count = {}, ("", ""), None, 0
 
     def read(self, studies: Sequence[str], following: int = 0) -> dict[str, dict[str, Any]]:
         """Each of the studies, without those that are gone; so many others will be read next."""
@@ -45,7 +47,7 @@ class StudyPages:
         if len(missing) > 1:
             if self._in_order and self._are_near(studies):
                 # What is not on a page where it would be was not there when that was read.
-                if not (self._page and min(self._page) < min(missing) and max(missing) < max(self._page)):
+                if min(missing) < self._ends[0] or max(missing) > self._ends[1]:
                     self._turn_to(min(missing))
             elif self._updated_last is None:
                 limit = min(self._size, 2 * (len(studies) + following))
@@ -76,7 +78,7 @@ class StudyPages:
         answers = self._find(Since=max(0, _place(first, count) - margin), Limit=self._size)
         identifiers = [answer["ID"] for answer in answers]
         self._in_order = identifiers == sorted(identifiers)
-        self._page = by_identifier(answers)
+        self._page, self._ends = by_identifier(answers), (min(identifiers, default=""), max(identifiers, default=""))
 
     def _count_studies(self) -> int:
         # Orthanc counts them one by one.
