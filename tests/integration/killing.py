@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -133,6 +134,44 @@ class Doomed:
             self.kills += 1
             self.restart()
             yield self.steps()[-1], prepared
+
+    def at_random(self, moments: int, studies: int, leaves: int, **body: Any) -> Iterator[str]:
+        """The root of a run when Orthanc was killed at a call or a time by chance and has started again, so many times.
+
+        Each is checked to be whole before it is told, and to leave nothing when it is deleted.
+        """
+        seed = random.randrange(1_000_000)
+        print(f"seed {seed}")
+        chance = random.Random(seed)
+        start = time.monotonic()
+        self.arm(0)
+        self.wait_for_end(self.server.begin(**body))
+        self.disarm()
+        duration, calls = time.monotonic() - start, len(self.steps())
+        self.server.delete(f"/inventories/{self.server.get('/inventories')[0]}")
+        for number in range(moments):
+            uid = f"2.25.{number + 1}"
+            by_call = number % 2 == 0
+            if by_call:
+                self.arm(chance.randint(1, calls))
+            with suppress(requests.ConnectionError):
+                self.server.begin(TransactionUID=uid, **body)
+            # One that is killed may be killed again while it goes on.
+            for _ in range(chance.choice((1, 1, 2))):
+                if by_call:
+                    self.wait_until_dead_or_over(uid)
+                else:
+                    time.sleep(chance.uniform(0, duration))
+                by_call = False
+                self.kills += 1
+                self.restart()
+                if uid not in self.server.get("/inventories/transactions"):  # nobody was told that it was accepted
+                    self.server.begin(TransactionUID=uid, **body)
+            root = self.check_whole(uid, studies, leaves)
+            yield root
+            self.server.delete(f"/inventories/{root}")
+            self.check_nothing_kept()
+        print(f"{self.kills} kills, {moments} inventories")
 
     def has_died(self) -> bool:
         """Whether Orthanc has ended, or is about to: its last step takes the file away."""

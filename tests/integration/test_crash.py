@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import random
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import pytest
-import requests
 
 from . import archive
 from .killing import AT_CALLS, AT_STEPS, LEAF, Doomed, each_store
@@ -180,33 +176,5 @@ def test_an_inventory_of_nothing_that_is_killed_leaves_nothing(make_doomed: Call
 @each_store
 @pytest.mark.parametrize("moments", [6, pytest.param(50, marks=pytest.mark.long)])
 def test_a_run_that_is_killed_at_random_goes_on_by_itself(make_doomed: Callable[..., Doomed], moments: int) -> None:
-    seed = random.randrange(1_000_000)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
     doomed = make_doomed(AT_CALLS, studies=9, ThrottleDelay=5)
-    server = doomed.server
-    start = time.monotonic()
-    doomed.arm(0)
-    doomed.wait_for_end(server.begin())
-    doomed.disarm()
-    duration, calls = time.monotonic() - start, len(doomed.steps())
-    server.delete(f"/inventories/{server.get('/inventories')[0]}")
-    for number in range(moments):
-        uid = f"2.25.{number + 1}"
-        by_call = number % 2 == 0
-        if by_call:
-            doomed.arm(chance.randint(1, calls))
-        with suppress(requests.ConnectionError):
-            server.begin(TransactionUID=uid)
-        # One that is killed may be killed again while it goes on.
-        for _ in range(chance.choice((1, 1, 2))):
-            if by_call:
-                doomed.wait_until_dead_or_over(uid)
-            else:
-                time.sleep(chance.uniform(0, duration))
-            by_call = False
-            doomed.restart()
-            if uid not in server.get("/inventories/transactions"):  # nobody was told that it was accepted
-                server.begin(TransactionUID=uid)
-        server.delete(f"/inventories/{doomed.check_whole(uid, studies=9, leaves=5)}")
-        doomed.check_nothing_kept()
+    assert len(list(doomed.at_random(moments, studies=9, leaves=5))) == moments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import time
@@ -108,9 +109,13 @@ def check(server: Server, uid: str, patients: int) -> None:
     expected = [(f"P{n:04}", archive.uid(n, 1), archive.uid(n, 1, 1), archive.uid(n, 1, 1, 1)) for n in numbers]
     assert object_uids(server.studies(summary)) == sorted(expected)
     # Nothing is left of what was cut short.
-    tags = {"PatientID": "ORTHANC-INVENTORY"}
-    (study,) = server.post("/tools/find", {"Level": "Study", "Query": tags})
-    assert server.get(f"/studies/{study}/statistics")["CountInstances"] == len(summary["InstanceUIDs"])
+    wait_for(lambda: kept(server) == len(summary["InstanceUIDs"]))
+
+
+def kept(server: Server) -> int:
+    """How many inventory instances are in Orthanc."""
+    studies = server.post("/tools/find", {"Level": "Study", "Query": {"PatientID": "ORTHANC-INVENTORY"}})
+    return sum(server.get(f"/studies/{study}/statistics")["CountInstances"] for study in studies)
 
 
 @pytest.mark.parametrize("victim", ["leader", pytest.param("another", marks=pytest.mark.long)])
@@ -141,6 +146,34 @@ def test_studies_are_shared_out_and_those_of_a_dead_orthanc_are_read_by_others(
     # The dead one comes back, and knows what the others do.
     dead.start()
     check(dead, uid, 24)
+
+
+@pytest.mark.parametrize("moments", [2, pytest.param(25, marks=pytest.mark.long)])
+def test_one_that_is_killed_at_random_and_comes_back(make: Callable[..., Server], moments: int) -> None:
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    servers = [make(ThrottleDelay=100).start() for _ in range(2)]
+    servers[0].store(*archive.files(24))
+    start = time.monotonic()
+    summary = servers[0].make()
+    duration, hit = time.monotonic() - start, 0
+    servers[1].delete(f"/inventories/{summary['SOPInstanceUID']}")
+    for _ in range(moments):
+        uid = chance.choice(servers).begin()
+        time.sleep(chance.uniform(0, duration))
+        victim, other = chance.sample(servers, 2)
+        victim.kill()
+        hit += other.transaction(uid)["State"] == "Running"
+        victim.start()
+        for server in servers:
+            server.wait_for(uid)
+            check(server, uid, 24)
+        victim.delete(f"/inventories/{other.get('/inventories')[0]}")
+        for server in servers:
+            assert server.get("/inventories") == []
+        wait_for(lambda: kept(other) == 0)
+    print(f"{moments} kills, {hit} of them in a run, {moments} inventories")
 
 
 def test_another_orthanc_pauses_and_resumes(make: Callable[..., Server]) -> None:
@@ -185,8 +218,7 @@ def test_another_orthanc_cancels(make: Callable[..., Server], postgresql: Postgr
         assert server.transaction(uid)["TransactionStatus"] == "CANCELED"
         assert server.get("/inventories") == []
     # What the helper has written last goes as soon as it sees that it counts no more.
-    wanted = {"Level": "Study", "Query": {"PatientID": "ORTHANC-INVENTORY"}}
-    wait_for(lambda: other.post("/tools/find", wanted) == [])
+    wait_for(lambda: kept(other) == 0)
 
 
 def test_two_begin_at_once(make: Callable[..., Server]) -> None:
