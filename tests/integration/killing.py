@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sqlite3
 import time
@@ -134,6 +135,24 @@ class Doomed:
             self.kills += 1
             self.restart()
             yield self.steps()[-1], prepared
+
+    def run_at_each_step(self, studies: int, leaves: int, **body: Any) -> list[str]:
+        """The steps of a run. Whichever it was killed at, it is whole and the only one when Orthanc has started again."""
+        numbers, passed = itertools.count(1), []
+
+        def run(uid: str) -> None:
+            self.server.begin(TransactionUID=uid, **body)
+            self.wait_for_end(uid)
+
+        for step, uid in self.at_each_step(lambda: f"2.25.{next(numbers)}", run):
+            passed.append(step)
+            if step == "before the commit of add":
+                # Nobody was told that it was accepted.
+                self.server.error("GET", f"/inventories/transactions/{uid}", 404)
+            else:
+                self.server.delete(f"/inventories/{self.check_whole(uid, studies, leaves)}")
+            self.check_nothing_kept()
+        return passed
 
     def at_random(self, moments: int, studies: int, leaves: int, **body: Any) -> Iterator[str]:
         """The root of a run when Orthanc was killed at a call or a time by chance and has started again, so many times.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,23 +30,7 @@ def make_doomed(store: str, make_server: Callable[..., Server]) -> Callable[...,
 
 @each_store
 def test_a_run_that_is_killed_at_any_of_its_steps_goes_on_by_itself(make_doomed: Callable[..., Doomed]) -> None:
-    doomed = make_doomed()
-    server = doomed.server
-    numbers = itertools.count(1)
-    passed = []
-
-    def run(uid: str) -> None:
-        server.begin(TransactionUID=uid)
-        doomed.wait_for_end(uid)
-
-    for step, uid in doomed.at_each_step(lambda: f"2.25.{next(numbers)}", run):
-        passed.append(step)
-        if step == "before the commit of add":
-            # Nobody was told that it was accepted.
-            server.error("GET", f"/inventories/transactions/{uid}", 404)
-        else:
-            server.delete(f"/inventories/{doomed.check_whole(uid, STUDIES, _LEAVES)}")
-        doomed.check_nothing_kept()
+    passed = make_doomed().run_at_each_step(STUDIES, _LEAVES)
     writes = [step.rsplit(" ", 1)[-1] for step in passed if step.startswith("after the commit")]
     assert writes == ["add", "save", "begin", "give_back", "take", "checkpoint", "take", "checkpoint", "finish"]
     assert passed.count("before a study is read") == STUDIES
@@ -159,18 +142,7 @@ def test_an_import_that_is_killed_at_any_of_its_steps_is_whole_or_nothing(make_s
 
 @each_store
 def test_an_inventory_of_nothing_that_is_killed_leaves_nothing(make_doomed: Callable[..., Doomed]) -> None:
-    doomed = make_doomed(studies=0)
-    server = doomed.server
-    numbers = itertools.count(1)
-
-    def run(uid: str) -> None:
-        server.begin(TransactionUID=uid)
-        doomed.wait_for_end(uid)
-
-    for step, uid in doomed.at_each_step(lambda: f"2.25.{next(numbers)}", run):
-        if step != "before the commit of add":
-            server.delete(f"/inventories/{doomed.check_whole(uid, studies=0, leaves=0)}")
-        doomed.check_nothing_kept()
+    assert "after the commit of finish" in make_doomed(studies=0).run_at_each_step(studies=0, leaves=0)
 
 
 @each_store

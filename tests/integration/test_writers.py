@@ -84,7 +84,8 @@ def check(server: Server, writers: list[Writer], transaction: dict[str, Any], en
             at = moment(study.ItemInventoryDateTime)
             assert begin <= at <= end
             found = objects_of(study)
-            assert found in writer.possible(patient, at, at), f"P{patient:04} at {at}: {sorted(found)}"
+            possible = writer.possible(patient, at, at)
+            assert found in possible, f"P{patient:04} at {at}: {[sorted(found ^ other) for other in possible]}"
             assert study.NumberOfStudyRelatedInstances == len(found)
             assert study.NumberOfStudyRelatedSeries == len(study.InventoriedSeriesSequence)
     assert unaccounted >= 0 and len(records) == len(_RESTING)
