@@ -249,7 +249,7 @@ class IndexSource:
             look = Look(opened)
             if with_instances:
                 look.take_in(self._strategy.instances(opened.series))
-            opened = opened._replace(moment=datetime.datetime.now(datetime.timezone.utc))
+            opened = opened._replace(moment=self._moment(look, study))
         series, marks = opened.series, self._rejections.marks(opened.series)
         attributes = self._attributes(opened, marks)
         details: dict[str, Attributes] = {}
@@ -277,10 +277,25 @@ class IndexSource:
         if self._needs_proof(opened):
             self._prove(opened)
         if look is not None:
-            now = study_head(self._host, study)
-            if not look.is_same(again, Opened(now, self._strategy.series([now])[study], opened.moment)):
+            self._look_again(look, study)
+            if not look.has_same_instances(again):
                 raise Moved
         return encoded, skipped
+
+    def _moment(self, look: Look, study: str) -> datetime.datetime:
+        """One right before and right after which the study was as it looked: to read all of it takes so long that an object
+        can come and go in the meantime. Raises: Moved.
+        """
+        self._look_again(look, study)
+        moment = datetime.datetime.now(datetime.timezone.utc)
+        self._look_again(look, study)
+        return moment
+
+    def _look_again(self, look: Look, study: str) -> None:
+        """Raises: Moved."""
+        head = study_head(self._host, study)
+        if not look.is_still(Opened(head, self._strategy.series([head])[study], datetime.datetime.now(datetime.timezone.utc))):
+            raise Moved
 
     def _head(self, study: str) -> dict[str, Any]:
         try:

@@ -31,9 +31,12 @@ class Look:
             self._instances.update(repr((entry["ID"], records is None, seen, sorted(map(repr, unreadable)))).encode())
             yield read
 
-    def is_same(self, again: Look, now: Opened) -> bool:
-        """Whether all was the same at a second look, and head and series still are."""
-        return self._above == _above(now) and self._instances.digest() == again._instances.digest()
+    def is_still(self, now: Opened) -> bool:
+        """Whether head and series, with the IDs of their instances, are what they were."""
+        return self._above == _above(now)
+
+    def has_same_instances(self, again: Look) -> bool:
+        return self._instances.digest() == again._instances.digest()
 
 
 def _above(opened: Opened) -> str:
