@@ -147,6 +147,15 @@ def test_what_a_crash_leaves_goes_at_the_next_start(make_server: Callable[..., S
     assert len(export(server, uid, "parquet", tmp_path)) == 2
 
 
+def test_parquet_is_made_where_nothing_that_it_needs_is_compiled_yet(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    """Python 3.14 compiles nothing in a thread of Orthanc's HTTP server: its stack is too small."""
+    server = make_server()
+    server.environment.update(ANALYTICS)
+    server.start_with(f"import sys; sys.pycache_prefix = {str(server.folder / 'bytecode')!r}")
+    server.store(*archive.files(2))
+    assert len(export(server, server.make()["SOPInstanceUID"], "parquet", tmp_path)) == 2
+
+
 def test_an_export_that_would_not_be_whole_is_refused(make_server: Callable[..., Server]) -> None:
     server = make_server(inventory={"MaxRecordsPerInstance": 3, "StoreIn": "Directory"}).start()
     server.store(*archive.files(3))
