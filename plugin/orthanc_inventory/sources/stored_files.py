@@ -17,14 +17,12 @@ _WRONG = "the file does not have the MD5 with which Orthanc stored it"
 class StoredFiles:
     """``system`` is what Orthanc tells at ``/system``.
 
-    Files are read directly, unless a plugin keeps them: older versions of Orthanc verify what is in their cache instead of what
-    is on the disk, and newer ones look at all instances to find one by its ID.
+    Files are read directly, unless a plugin keeps them: 1.10.1 and 1.13.0 verify what is in their cache instead of what is on
+    the disk, and since 1.12 Orthanc looks at all instances to find one by its ID.
     """
 
     def __init__(self, host: Host, system: Mapping[str, Any]) -> None:
         self._host = host
-        # The same versions that have the extended find look at the disk.
-        self._verifies = bool(system.get("StorageAreaPlugin")) or system.get("Capabilities", {}).get("HasExtendedFind", False)
         folder = host.configuration.get("StorageDirectory") or "OrthancStorage"
         self._folder = None if system.get("StorageAreaPlugin") else host.folder_of_configuration / folder
 
@@ -49,11 +47,11 @@ class StoredFiles:
 
     def _problem(self, identifier: str, file: Mapping[str, Any] | None) -> str:
         path = f"/instances/{identifier}/attachments/dicom"
-        if self._folder is not None and not self._verifies:
+        if self._folder is not None:
+            if file is not None and not self._problem_on_disk(self._folder, file):
+                return ""
+            # The object may have been replaced since.
             return self._problem_on_disk(self._folder, self._host.get_json(f"{path}/info"))
-        if self._folder is not None and file is not None and not self._problem_on_disk(self._folder, file):
-            return ""
-        # The object may have been replaced since.
         try:
             self._host.post(f"{path}/verify-md5", b"")
         except NotFound:
