@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from tests.integration import archive, foreign
 from tests.integration.conftest import _name
-from tests.integration.server import DICOM_WEB_PLUGIN, INSTALLATIONS, PLUGIN, Server
+from tests.integration.server import DEBIAN_SID, DICOM_WEB_PLUGIN, INSTALLATIONS, PLUGIN, Server
 
 from .dicomweb import INVENTORIES, NATIVE, parts, search, uids, value
 
@@ -59,7 +59,7 @@ MATCHING: dict[str, tuple[str, int]] = {
     "a tag": ("00080401=Audit", 1),
     "a tag with small letters": ("0008001a=", 7),
     "a wild card": ("InventoryPurpose=?udi*", 1),
-    "signs that must be escaped": (f"InventoryPurpose={text('Prüfung & Co, 100%')}", 4),
+    "signs that must be escaped": (f"InventoryPurpose={text('Prüfung ? Co, 100%')}", 4),
     "a plus sign for a space": ("InventoryPurpose=Umzug+nach*", 1),
     "other scripts": (f"InventoryInstanceDescription={text('漢字*')}", 1),
     "an empty value matches all": ("InventoryPurpose=&ContentDate=", 7),
@@ -231,15 +231,32 @@ def test_accept(shared: Server, accept: str, status: int) -> None:
         answer.content.decode("utf-8")
 
 
+def test_a_value_with_an_ampersand(shared: Server) -> None:
+    """Orthanc 1.13.0 ends the value there, and what follows is no attribute."""
+    query = f"InventoryPurpose={text('Prüfung & Co, 100%')}"
+    if shared.installation == DEBIAN_SID:
+        assert shared.error("GET", f"{INVENTORIES}?{query}", 400).startswith("a name is no parameter, keyword or tag;")
+    else:
+        assert len(search(shared, query)) == 4
+
+
 def test_dicomweb_client(shared: Server) -> None:
     """It knows no inventories, but the service of studies has the same searches."""
     client = DICOMwebClient(f"{shared.url}/dicom-web")
     found = client._http_get_application_json(
-        f"{shared.url}{INVENTORIES}", params={"InventoryPurpose": "Prüfung & Co, 100%", "includefield": "all"}
+        f"{shared.url}{INVENTORIES}", params={"InventoryPurpose": "Prüfung ? Co, 100%", "includefield": "all"}
     )
     assert len(found) == 4 and {Dataset.from_json(entry).InventoryPurpose for entry in found} == {"Prüfung & Co, 100%"}
     page = client._http_get_application_json(f"{shared.url}{INVENTORIES}", params={"limit": 2}, get_remaining=True)
     assert uids(page) == uids(search(shared))
+
+
+def _is_utf8(query: str) -> bool:
+    try:
+        unquote(query, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def test_mutated_queries_end_with_a_status_of_the_standard(shared: Server) -> None:
@@ -253,6 +270,10 @@ def test_mutated_queries_end_with_a_status_of_the_standard(shared: Server) -> No
             place = mutate.randrange(len(mutated) + 1)
             mutated[place : place + mutate.randint(0, 2)] = mutate.choice(signs) * mutate.choice((1, 1, 1, 40))
         answer = shared.request("GET", f"{INVENTORIES}?{''.join(mutated)}")
+        if shared.installation == DEBIAN_SID and not _is_utf8("".join(mutated)):
+            # Plugin 7.1 answers itself.
+            assert answer.status_code in (400, 500)
+            continue
         assert answer.status_code in (200, 204, 400, 406), f"{mutated}: {answer.status_code} {answer.text}"
         statuses.add(answer.status_code)
     assert statuses >= {200, 400} and "internal error" not in shared.log() and " in services" not in shared.log()
