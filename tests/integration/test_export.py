@@ -147,7 +147,7 @@ def test_what_a_crash_leaves_goes_at_the_next_start(make_server: Callable[..., S
     assert len(export(server, uid, "parquet", tmp_path)) == 2
 
 
-def test_parquet_is_made_where_nothing_that_it_needs_is_compiled_yet(make_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_parquet_is_made_where_nothing_is_compiled_yet(make_server: Callable[..., Server], tmp_path: Path) -> None:
     """Python 3.14 compiles nothing in a thread of Orthanc's HTTP server: its stack is too small."""
     server = make_server()
     server.environment.update(ANALYTICS)

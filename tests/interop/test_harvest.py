@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration import archive
-from tests.integration.server import Server
+from tests.integration.server import DEBIAN_SID, Server
 
 from .peer import start as start_application_entity
 
@@ -112,7 +112,10 @@ def test_what_an_archive_says_that_it_cuts_is_told(make_server: MakeServer) -> N
     assert summary["InventoryCompletionStatus"] == "PARTIAL" and "see Skipped" in transaction["TransactionStatusComment"]
     reasons = {entry["ID"]: entry["Reason"] for entry in transaction["Skipped"]}
     assert "there may be more" in reasons["StudyDate=20200101, StudyTime=101530-101530.999999"]
-    assert reasons[archive.uid(2, 1, 1)] == "the archive tells 5 of its instances, and that there are more"
+    cut = "the archive tells 5 of its instances, and that there are more"
+    if own.installation == DEBIAN_SID:  # it does not say that it cuts, but its number of instances does
+        cut = "the archive counts 7 instances of it and lists 5"
+    assert reasons[archive.uid(2, 1, 1)] == cut
 
 
 def test_details_and_scope(make_server: MakeServer) -> None:
