@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from urllib.parse import unquote_plus
@@ -21,7 +22,7 @@ from ...reports.comparison.kept import KeptComparisons
 from ...reports.comparison.lists import InvalidList
 from .inventories import check_whole, known
 from .pieces import pieces
-from .posted_files import PostedFile, PostedFiles
+from .posted_files import PostedFiles
 from .router import Route, number
 
 _PAGE, _LARGEST_PAGE = 100, 1000
@@ -58,9 +59,10 @@ class ComparisonRoutes:
 
     def compare(self, request: Request, uid: str, other: str) -> Answer:
         form = _Form(request)
-        first, posted = self._whole(uid), self._files.get(other)
-        if posted is not None:
-            return form.answer(self._with_file(first, other, posted, form.level, form.attributes))
+        first = self._whole(uid)
+        with self._files.get(other) as posted:
+            if posted is not None:
+                return form.answer(self._with_file(first, other, posted, form.level, form.attributes))
         second = self._whole(other)
 
         def make() -> Comparison:
@@ -76,22 +78,23 @@ class ComparisonRoutes:
         if len(request.body) > self._largest * 1024 * 1024:
             raise RestError(413, f"the file is larger than {self._largest} MB, which is Inventory.MaximumImportSize")
         first = self._whole(uid)
-        try:
-            name, posted = self._files.add(request.body)
-        except OSError as error:
-            raise RestError(503, f"Inventory.StateDirectory cannot be used: {error.strerror}") from None
-        comparison = self._with_file(first, name, posted, None, ())
+        with ExitStack() as stack:
+            try:
+                name, posted = stack.enter_context(self._files.add(request.body))
+            except OSError as error:
+                raise RestError(503, f"Inventory.StateDirectory cannot be used: {error.strerror}") from None
+            comparison = self._with_file(first, name, posted, None, ())
         told = document(comparison, "", comparison.differences.page("", 0, _PAGE))
         return Answer({**told, "Path": f"/inventories/{uid}/compare/{name}"})
 
     def _with_file(
-        self, first: KeptInventory, name: str, posted: PostedFile, level: str | None, attributes: Sequence[str]
+        self, first: KeptInventory, name: str, posted: Path, level: str | None, attributes: Sequence[str]
     ) -> Comparison:
         """Without ``level`` down to the lowest that both have."""
 
         def make() -> Comparison:
             try:
-                one, other = self._side(first), open_side(posted.path, "the body", follow=False)
+                one, other = self._side(first), open_side(posted, "the body", follow=False)
                 wanted = min(one.level, other.level, key=LEVELS.index) if level is None else level
                 return self._compare(one, other, wanted, attributes)
             except (InvalidInventory, MissingInstance, InvalidList) as error:
