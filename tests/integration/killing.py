@@ -80,7 +80,9 @@ each_store = pytest.mark.parametrize(
     ("installation", "store"),
     [
         pytest.param(installation, store, marks=[pytest.mark.long] if is_long else [], id=f"{installation.name}-{store}")
-        for installation, *stores in zip(INSTALLATIONS, ("Directory", "Orthanc"), ("Orthanc", "Directory"))
+        for installation, *stores in zip(
+            INSTALLATIONS, ("Directory", "Orthanc", "Directory"), ("Orthanc", "Directory", "Orthanc"), strict=True
+        )
         for is_long, store in enumerate(stores)
     ],
     indirect=["installation"],
