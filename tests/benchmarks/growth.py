@@ -142,8 +142,13 @@ def _costs(server: Server, port: int, instances: int, patient: str, read: Callab
         "export of instances in CSV": f"/{full}/export?format=csv&level=INSTANCE",
     }
     for what, path in reports.items():
-        with meter.of(what):
-            _read(server, path)
+        try:
+            with meter.of(what):
+                _read(server, path)
+        except requests.HTTPError as error:
+            # Orthanc 1.10.1 cannot stream an answer, and refuses one that is too large: it is not measured then.
+            if error.response.status_code != 413:
+                raise
     for check in ("EXISTS", "SIZE"):
         with meter.of(f"verification, {check}"):
             found = _run(server, f"/inventories/{full}/verify", {"Check": check})["Verification"]
