@@ -84,6 +84,15 @@ def test_transactions_that_are_over_are_forgotten_in_time(journal: Journal, add_
     assert remembered[-1].uid == transaction.uid and journal.skipped(transaction) != []
 
 
+def test_what_was_paused_for_long_is_remembered_when_it_is_over(journal: Journal, add_transaction: Add) -> None:
+    paused = add_transaction(state=State.PAUSED)
+    for _ in range(KEPT_TRANSACTIONS):
+        journal.finish(add_transaction(state=State.SUCCESS, completion_time="20260601T010000"))
+    paused.state, paused.completion_time = State.SUCCESS, "20260601T020000"
+    journal.finish(paused)
+    assert journal.transaction(paused.uid) == paused and len(journal.transactions()) == KEPT_TRANSACTIONS
+
+
 def test_the_last_transaction_of_a_schedule_is_not_forgotten(journal: Journal, add_transaction: Add) -> None:
     scheduled = [add_transaction(state=State.SUCCESS, schedule="nightly", due="20260601T010000") for _ in range(2)]
     for transaction in scheduled:

@@ -308,10 +308,11 @@ class Journal(JournalOfInventories):
             connection.execute(f"DELETE FROM {table} WHERE number = ?", (transaction.number,))
 
     def _forget_old(self, connection: Statements) -> None:
-        """The last one of each schedule stays: it tells when the next is due."""
+        """But for those that ended last. The last one of each schedule stays: it tells when the next is due."""
+        ended = "document ->> 'completion_time', number"
+        last = f"SELECT {ended} FROM transactions WHERE over ORDER BY 1 DESC, 2 DESC LIMIT 1 OFFSET ?"
         old = (
-            "SELECT number FROM transactions WHERE over AND number <="
-            " (SELECT number FROM transactions WHERE over ORDER BY number DESC LIMIT 1 OFFSET ?)"
+            f"SELECT number FROM transactions WHERE over AND ({ended}) <= ({last})"
             " EXCEPT SELECT MAX(number) FROM transactions GROUP BY document ->> 'schedule'"
         )
         for table in (*self.of_transactions, "transactions"):
