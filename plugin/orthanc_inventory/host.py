@@ -9,12 +9,14 @@ import hashlib
 import json
 import os
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -40,6 +42,9 @@ _UNAVAILABLE = 36
 _LARGEST_ANSWER_IN_MEMORY = 256 * 1024 * 1024
 # Plugin 5.0 lets go of REST callbacks without Python's lock when Orthanc stops, and crashes if that was the last reference.
 _CALLBACKS: list[Callable[..., None]] = []
+# Since 3.14 Python looks how much is left of a thread's stack, and raises RecursionError or MemoryError where that is little, as
+# in the threads of Orthanc's HTTP server.
+_OUTGROWS_STACKS = sys.version_info >= (3, 14)
 
 
 class HostError(Exception):
@@ -64,6 +69,11 @@ class RestError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+# Since 3.14 Python looks how much is left of a thread's stack, and raises RecursionError or MemoryError where it is little, as in the
+# threads of Orthanc's HTTP server.
+_OUTGROWS_STACKS = sys.version_info >= (3, 14)
 
 
 class MethodNotAllowed(Exception):
@@ -238,7 +248,7 @@ class Host:
     def register_route(self, pattern: str, serve: Callable[[Request], Answer]) -> None:
         """Serves the paths that match the regular expression. What ``serve`` raises becomes Orthanc's error body."""
 
-        def callback(output: Any, uri: str, **request: Any) -> None:
+        def respond(output: Any, uri: str, **request: Any) -> None:
             method = request["method"]
             try:
                 query = request.get("get", {})
@@ -257,8 +267,13 @@ class Host:
                 self.log_error(f"{method} {pattern}: {describe(error)}")
                 self._answer_error(output, method, uri, 500, "internal error; the log of Orthanc has its kind")
 
-        _CALLBACKS.append(callback)
-        self._orthanc.RegisterRestCallback(pattern, callback)
+        def callback(output: Any, uri: str, **request: Any) -> None:
+            thread = Thread(target=respond, args=(output, uri), kwargs=request, name="inventory-route")
+            thread.start()
+            thread.join()
+
+        _CALLBACKS.append(callback if _OUTGROWS_STACKS else respond)
+        self._orthanc.RegisterRestCallback(pattern, _CALLBACKS[-1])
 
     @cached_property
     def _decodes_queries(self) -> bool:

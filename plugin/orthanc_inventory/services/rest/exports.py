@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -69,12 +68,11 @@ class ExportRoutes:
     def _parquet(self, inventory: Inventory, level: str, columns: list[Column], kind: str) -> tuple[int, Iterator[bytes]]:
         """Size and bytes of the file."""
         try:
-            # The threads of Orthanc's HTTP server can have too small a stack for Python 3.14 to compile what is imported.
-            with self._one_at_a_time, ThreadPoolExecutor(1) as thread:
-                thread.submit(check_duckdb).result()
-                self._folder.mkdir(mode=0o700, exist_ok=True)
-                path = self._folder / f"{uuid.uuid4()}.parquet"
-                thread.submit(write_parquet, inventory, level, columns, path).result()
+            check_duckdb()
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            path = self._folder / f"{uuid.uuid4()}.parquet"
+            with self._one_at_a_time:
+                write_parquet(inventory, level, columns, path)
             file = path.open("rb")
             path.unlink()
         except (DuckdbMissing, ParquetError) as error:
