@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .postgresql import Unusable, reason
 
 if TYPE_CHECKING:
-    from psycopg import Connection, Cursor
+    from psycopg import Connection
 
 # Seconds after which a transaction is old.
 _OLD = 900.0
 _CLOSED = "the connection is closed"
+# What PostgreSQL says of a question that it has answered (libpq's PGRES_COMMAND_OK and PGRES_TUPLES_OK).
+_ANSWERED = (1, 2)
 
 Rows = list[tuple[Any, ...]]
 Answer = TypeVar("Answer")
@@ -87,8 +89,8 @@ class Session:
         if self.moment is None:
             # Before the question with which it begins: all that was there by then is in.
             self.moment, self._begin = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
-            self._execute("BEGIN")
-        return self._execute(query, parameters).fetchall
+            self._rows("BEGIN")()
+        return self._rows(query, parameters)
 
     def connect_again(self) -> None:
         self._connection.close()
@@ -97,10 +99,20 @@ class Session:
             raise Unusable(_CLOSED)
         self._connection = self._connect()
 
-    def _execute(self, query: str, parameters: Sequence[Any] = ()) -> Cursor[Any]:
+    def _rows(self, query: str, parameters: Sequence[Any] = ()) -> Callable[[], Rows]:
+        """By the function of libpq that waits for all of the answer: this thread waits outside Python, and takes what the server
+        sends as it comes, while others hold Python's lock for milliseconds.
+        """
         import psycopg
+        from psycopg.adapt import Transformer
 
         try:
-            return self._connection.execute(query, parameters, prepare=False)
+            text = psycopg.ClientCursor(self._connection).mogrify(query, parameters)
+            result = self._connection.pgconn.exec_(text.encode())
+            if result.status not in _ANSWERED:
+                raise psycopg.errors.error_from_result(result)
         except psycopg.Error as error:
             raise Unusable(reason(error)) from None
+        transformer = Transformer(self._connection)
+        transformer.set_pgresult(result)
+        return lambda: transformer.load_rows(0, result.ntuples, tuple)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 # So many instances are read at once, about, and at most; so many studies at first, and at most; so many times ahead.
-_INSTANCES, _MOST_INSTANCES = 4000, 16000
+_INSTANCES, _MOST_INSTANCES = 8000, 16000
 _FIRST_STUDIES, _MOST_STUDIES = 16, 500
 _AHEAD = 3
 _STUDIES = "SELECT publicid FROM resources AS study WHERE resourcetype = 1"
