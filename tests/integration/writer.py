@@ -105,6 +105,9 @@ class Writer(threading.Thread):
 
     def _request(self, method: str, path: str, body: bytes = b"") -> requests.Response:
         answer = self._session.request(method, self._server.url + path, data=body, timeout=_PATIENCE)
+        # Orthanc may delete a folder that has become empty when another thread of it is about to write into it, and stores nothing.
+        while answer.status_code == 500 and "Error while accessing the filesystem" in answer.text:
+            answer = self._session.request(method, self._server.url + path, data=body, timeout=_PATIENCE)
         assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer
 
