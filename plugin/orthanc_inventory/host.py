@@ -71,11 +71,6 @@ class RestError(Exception):
         self.status = status
 
 
-# Since 3.14 Python looks how much is left of a thread's stack, and raises RecursionError or MemoryError where it is little, as in the
-# threads of Orthanc's HTTP server.
-_OUTGROWS_STACKS = sys.version_info >= (3, 14)
-
-
 class MethodNotAllowed(Exception):
     """The path exists, but not for this method; ``allowed`` are those for which it does."""
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 # Seconds after which a transaction is old.
 _OLD = 900.0
 _CLOSED = "the connection is closed"
-# What PostgreSQL says of a question that it has answered (libpq's PGRES_COMMAND_OK and PGRES_TUPLES_OK).
-_ANSWERED = (1, 2)
 
 Rows = list[tuple[Any, ...]]
 Answer = TypeVar("Answer")
@@ -105,11 +103,12 @@ class Session:
         """
         import psycopg
         from psycopg.adapt import Transformer
+        from psycopg.pq import ExecStatus
 
         try:
             text = psycopg.ClientCursor(self._connection).mogrify(query, parameters)
-            result = self._connection.pgconn.exec_(text.encode())
-            if result.status not in _ANSWERED:
+            result = self._connection.pgconn.exec_(text.encode(self._connection.info.encoding))
+            if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
                 raise psycopg.errors.error_from_result(result)
         except psycopg.Error as error:
             raise Unusable(reason(error)) from None
