@@ -156,7 +156,7 @@ for name in ('heads', 'instances'):
 def test_a_verification_of_files_asks_nothing_for_each_that_is_well(make_server: Callable[..., Server]) -> None:
     text = """
 for method in ('get', 'get_json', 'post'):
-    at(Host, method, always, lambda self, path, *body: open(folder + '/asked', 'a').write(path + '\\n'))
+    at(Host, method, always, lambda self, path, *body, method=method: open(folder + '/asked', 'a').write(f'{method} {path}\\n'))
 """
     server = make_server(inventory={"StoreIn": "Directory"}).start_with(text)
     damaged = server.store(*archive.files(10, 1, 2, 2))[7]
@@ -166,8 +166,10 @@ for method in ('get', 'get_json', 'post'):
     (server.folder / "asked").write_text("")
     verification = server.post(f"/inventories/{uid}/verify", {"Check": "MD5", "Synchronous": True})["Verification"]
     assert (verification["Checked"], verification["Damaged"]) == (40, 1)
-    paths = set((server.folder / "asked").read_text().split())
-    assert {path for path in paths if "/attachments/" in path} == {f"/instances/{damaged}/attachments/dicom/info"}
+    calls = {tuple(line.split()) for line in (server.folder / "asked").read_text().splitlines()}
+    assert {path for method, path in calls if method == "post"} == {"/tools/find"}
+    paths = {path for _, path in calls if path.startswith("/instances")}
+    assert paths == {f"/instances/{damaged}/attachments/dicom/info"}
 
 
 @_EXTENDED
