@@ -294,7 +294,7 @@ class IndexSource:
     def _look_again(self, look: Look, study: str) -> None:
         """Raises: Moved."""
         head = study_head(self._host, study)
-        if not look.is_still(Opened(head, self._strategy.series([head])[study], datetime.datetime.now(datetime.timezone.utc))):
+        if not look.is_still(head, self._strategy.series([head])[study]):
             raise Moved
 
     def _head(self, study: str) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from .group import Opened, Read
+from .group import Opened, Read, Resource
 
 
 class Look:
     """Of head and series, and of the instances that were taken in: a digest, as they may be many."""
 
     def __init__(self, opened: Opened) -> None:
-        self._above = _above(opened)
+        self._above = _above(opened.head, opened.series)
         self._instances = hashlib.sha256()
 
     def take_in(self, instances: Iterable[Read]) -> None:
@@ -31,14 +31,14 @@ class Look:
             self._instances.update(repr((entry["ID"], records is None, seen, sorted(map(repr, unreadable)))).encode())
             yield read
 
-    def is_still(self, now: Opened) -> bool:
-        """Whether head and series, with the IDs of their instances, are what they were."""
-        return self._above == _above(now)
+    def is_still(self, head: Resource, series: Iterable[Resource]) -> bool:
+        """Whether these, with the IDs of the instances, are what they were."""
+        return self._above == _above(head, series)
 
     def has_same_instances(self, again: Look) -> bool:
         return self._instances.digest() == again._instances.digest()
 
 
-def _above(opened: Opened) -> str:
-    series = ((entry["ID"], entry["MainDicomTags"], sorted(entry["Instances"])) for entry in opened.series)
-    return repr((opened.head, sorted(series, key=lambda entry: entry[0])))
+def _above(head: Resource, series: Iterable[Resource]) -> str:
+    seen = ((entry["ID"], entry["MainDicomTags"], sorted(entry["Instances"])) for entry in series)
+    return repr((head, sorted(seen, key=lambda entry: entry[0])))

@@ -127,8 +127,7 @@ class Snapshot:
         series: dict[int, list[Resource]] = {number: [] for number, head in heads.items() if wanted.may_match_head(head)}
         for row in ask(SERIES, (list(series),)) if series else ():
             series[row[0]].append(self._tables.series(row))
-        opened: dict[str, Opened] = {}
-        rows = _RowsOfSeries()
+        entries: list[Opened] = []
         in_scope: list[Resource] = []
         for number, head in heads.items():
             listed = series.get(number, [])
@@ -136,10 +135,12 @@ class Snapshot:
             entry = Opened(head, listed, moment, bool(listed), is_proven=not any(map(note_of, (head, *listed))))
             if entry.in_scope and wanted.may_match(entry):
                 in_scope += listed
-            opened[head["ID"]] = entry._replace(instances=_Instances(self, entry, rows))
+            entries.append(entry)
+        rows = _RowsOfSeries()
         if wanted.with_instances and 0 < sum(len(entry["Instances"]) for entry in in_scope) <= _MOST_INSTANCES:
-            wanted_series = [entry["Internal"] for entry in in_scope]
-            rows.answer(wanted_series, self._session.begin_to_ask(self._tables.instances, (wanted_series,)))
+            numbers = [entry["Internal"] for entry in in_scope]
+            rows = _RowsOfSeries(numbers, self._session.begin_to_ask(self._tables.instances, (numbers,)))
+        opened = {entry.head["ID"]: entry._replace(instances=_Instances(self, entry, rows)) for entry in entries}
         return _Chunk(studies, opened)
 
     def rows_of(self, series: Resource, moment: datetime.datetime) -> Rows | None:
@@ -184,13 +185,10 @@ class _RowsOfSeries:
     They are made of the server's answer by whoever first wants one: meanwhile the server has its next question already.
     """
 
-    def __init__(self) -> None:
-        self._series: Sequence[int] = ()
-        self._make: Callable[[], Rows] = list
+    def __init__(self, series: Sequence[int] = (), make: Callable[[], Rows] = list) -> None:
+        self._series = series
+        self._make = make
         self._made: dict[int, Rows] = {}
-
-    def answer(self, series: Sequence[int], make: Callable[[], Rows]) -> None:
-        self._series, self._make = series, make
 
     def of(self, series: int) -> Rows | None:
         """None: it was not asked for them."""

@@ -7,6 +7,7 @@ nearly. Those of an increment are too far apart for that, but most of them are w
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,10 +32,10 @@ class StudyPages:
         self._host = host
         self._size = size
         self._in_order = True
-        self._page: Mapping[str, dict[str, Any]] = {}
+        self._page: dict[str, dict[str, Any]] = {}
         # The first and the last on it.
         self._ends = "", ""
-        self._updated_last: Mapping[str, dict[str, Any]] | None = None
+        self._updated_last: dict[str, dict[str, Any]] | None = None
         # As many studies there were some time ago.
         self._count = 0
 
@@ -60,7 +61,7 @@ class StudyPages:
         return {study: known[study] for study in studies if study in known} | heads(self._host, missing)
 
     def _known(self) -> Mapping[str, dict[str, Any]]:
-        return {**(self._updated_last or {}), **self._page}
+        return ChainMap(self._page, self._updated_last or {})
 
     def _missing(self, studies: Sequence[str]) -> list[str]:
         known = self._known()
