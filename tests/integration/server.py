@@ -229,6 +229,11 @@ class Server:
     def delete(self, path: str) -> None:
         assert self.request("DELETE", path).status_code == 200
 
+    def delete_file(self, instance: str) -> None:
+        """Of an instance by Orthanc's ID, which stays in the index."""
+        uuid = self.get(f"/instances/{instance}")["FileUuid"]
+        (self.folder / "storage" / uuid[:2] / uuid[2:4] / uuid).unlink()
+
     def store(self, *files: bytes) -> list[str]:
         """Puts files into the archive and answers Orthanc's IDs of them."""
         with requests.Session() as session:

@@ -234,8 +234,7 @@ def test_the_index_wins_where_objects_disagree(server: Server) -> None:
 def test_a_header_that_cannot_be_read_is_counted_and_its_record_is_true(server: Server) -> None:
     server.store(archive.file(1, 1, 1, 1, Rows=512), archive.file(1, 1, 1, 2, Rows=512), archive.file(2, 1, 1, 1, Rows=512))
     (lost,) = server.post("/tools/find", {"Level": "Instance", "Query": {"SOPInstanceUID": archive.uid(2, 1, 1, 1)}})
-    uuid = server.get(f"/instances/{lost}")["FileUuid"]
-    (server.folder / "storage" / uuid[:2] / uuid[2:4] / uuid).unlink()
+    server.delete_file(lost)
     server.reset()  # so that nothing is left in Orthanc's cache
     for level in ("STUDY", "SERIES", "INSTANCE"):
         summary = server.make(**FILES, Level=level)

@@ -198,8 +198,7 @@ def test_a_file_that_is_lost_below_orthanc_is_told(make_server: Callable[..., Se
     whole, summary = server.make(), server.make()
     root, lost = summary["InstanceUIDs"][0], summary["InstanceUIDs"][2]
     (identifier,) = server.post("/tools/find", {"Level": "Instance", "Query": {"SOPInstanceUID": lost}})
-    uuid = server.get(f"/instances/{identifier}")["FileUuid"]
-    (server.folder / "storage" / uuid[:2] / uuid[2:4] / uuid).unlink()
+    server.delete_file(identifier)
     server.reset()  # so that nothing is left in Orthanc's cache
     server.error("GET", f"/inventories/{lost}/file", 404)
     for what in ("export", "studies", "statistics"):

@@ -66,6 +66,7 @@ class MemorySource:
         self.unreadable: set[str] = set()
         self.reads: list[str] = []
         self.withdrawn: dict[str, str] = {}
+        self.notes: list[str] | None = None
         self.unlisted: list[Skipped] = []
         self.is_open = False
 

@@ -15,7 +15,7 @@ from .journal_rows import KeptInstance, KeptInventory
 # How many instances are looked at together.
 _PAGE = 5000
 # What an inventory's document holds for its own sake.
-_HIDDEN = frozenset({"Run", "Mark", "Withdrawn", "Shared"})
+_HIDDEN = frozenset({"Run", "Mark", "Withdrawn", "Notes", "Shared"})
 
 
 class InUse(Exception):

@@ -12,7 +12,7 @@ from itertools import islice
 
 from ..reader.inventory_file import InventoryFile
 from ..reader.records import Study
-from ..sources import Archive
+from ..sources import Archive, EarlierNotes
 from .catalogue import Catalogue, Member
 from .changes import Change, Changes
 from .journal import Journal
@@ -51,6 +51,8 @@ class Increment:
         self._changes = changes
         self._source = source
         self._log = log
+        # The studies that changed since, those that are gone included; None where that is not known.
+        self._changed: set[str] | None = None
         self._places: dict[int, tuple[Member, Place]] = {}
 
     @cached_property
@@ -72,14 +74,23 @@ class Increment:
             numbered.append((member.inventory.number, member.instance.place, member))
         return [member for _, _, member in sorted(numbered, key=lambda entry: entry[:2])]
 
+    def begin(self) -> None:
+        """The source looks for all that a run must know. What changes from now on is for the next increment."""
+        self._source.begin(self._earlier_notes)
+
+    def _earlier_notes(self) -> EarlierNotes | None:
+        changes = self._changes.since(self.base.document["Mark"])
+        self._changed = None if changes is None else self._studies_of(changes)
+        notes = self.base.document.get("Notes")
+        return None if notes is None or self._changed is None else EarlierNotes(notes, self._changed)
+
     def studies(self) -> list[str]:
         """IDs of all studies that may differ from what the base says, those that are gone included."""
-        changes = self._changes.since(self.base.document["Mark"])
-        if changes is None:
+        if self._changed is None:
             self._log("some changes may have been missed since the base: the lists of all studies are compared with it")
             found = self._compared()
         else:
-            found = self._changed(changes)
+            found = set(self._changed)
         found |= self._source.withdrawn.keys() ^ self.base.document["Withdrawn"].keys()
         found |= {
             study for study, digest in self._source.withdrawn.items() if self.base.document["Withdrawn"].get(study) != digest
@@ -90,8 +101,6 @@ class Increment:
         """Remembers where the base has its latest records of these studies."""
         wanted = set(numbers_of(studies))
         for member, encoded in self._encoded_places():
-            if wanted.isdisjoint(numbers_in(encoded)):
-                continue
             for place in decode_places(encoded):
                 if place.study in wanted:
                     self._places[place.study] = member, place
@@ -121,7 +130,7 @@ class Increment:
                     raise BaseUnusable(f"what {member.uid} holds is no longer known: make a full inventory")
                 yield member, places[member.uid]
 
-    def _changed(self, changes: Iterable[Change]) -> set[str]:
+    def _studies_of(self, changes: Iterable[Change]) -> set[str]:
         found: set[str] = set()
         gone: set[int] = set()
         for level, identifier, deleted in changes:

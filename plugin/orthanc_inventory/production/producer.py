@@ -169,9 +169,9 @@ class Producer:
 
     def _begin(self) -> None:
         transaction = self._transaction
-        self._source.begin()
         # A run that was interrupted while its snapshot was taken has none, nor has one of no studies.
-        if not transaction.started or not self._journal.has_snapshot(transaction):
+        is_new = not transaction.started or not self._journal.has_snapshot(transaction)
+        if is_new:
             now = datetime.datetime.now(datetime.timezone.utc).astimezone(zone(self._settings.timezone))
             transaction.started = now.strftime("%Y%m%d%H%M%S.%f")
             transaction.timezone = now.strftime("%z")[:5]
@@ -182,6 +182,8 @@ class Producer:
             if self._changes is not None:
                 self._changes.settle(_PATIENCE if self._increment else 0)
                 transaction.mark = self._changes.mark()
+        (self._increment or self._source).begin()
+        if is_new:
             transaction.withdrawn = dict(self._source.withdrawn)
             studies = self._increment.studies() if self._increment else self._source.studies(self._scope)
             transaction.total_studies = len(studies)
@@ -331,7 +333,9 @@ class Producer:
         root = self._writer.write(
             self._next_place(), self._transaction.description, status, scope, references, self._items
         )
-        document = summary(self._transaction, self._increment, root, status, references, self._settings.days)
+        document = summary(
+            self._transaction, self._increment, root, status, references, self._settings.days, self._source.notes
+        )
         inventory = KeptInventory(root.uid, self._transaction.study_uid, document)
         ended = replace(self._transaction, state=state, root_uid=root.uid, comment=closing_comment(self._transaction.progress))
         if state is State.FAILURE:

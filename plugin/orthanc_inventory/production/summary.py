@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from ..dicom.inventory import Reference
@@ -18,10 +19,12 @@ def summary(
     status: str,
     references: tuple[Reference, ...],
     days: int,
+    notes: Sequence[str] | None,
 ) -> dict[str, Any]:
     """What the summary of an inventory tells that cannot be asked of its instances.
 
-    ``references`` are those of its root, whose Inventory Completion Status is ``status``; it is kept for ``days``, or for ever (0).
+    ``references`` are those of its root, whose Inventory Completion Status is ``status``; it is kept for ``days``, or for ever (0);
+    ``notes`` are the series that held rejection notes, as the run found them.
     """
     progress = transaction.progress
     return {
@@ -46,7 +49,7 @@ def summary(
         "Schedule": transaction.schedule or None,
         "Source": transaction.source or None,
         # An increment can be made on top of what these tell.
-        **({"Mark": transaction.mark, "Withdrawn": transaction.withdrawn} if transaction.mark else {}),
+        **({"Mark": transaction.mark, "Withdrawn": transaction.withdrawn, "Notes": notes} if transaction.mark else {}),
         "Run": transaction.run._asdict(),
     }
 

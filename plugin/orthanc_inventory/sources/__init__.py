@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from ..dicom.keys import Key
 from ..dicom.records import Skipped, StudyRecord
@@ -31,14 +31,25 @@ class SourceFailed(Exception):
     """There is no reading on: the repository itself is not there any more. The message says why, without patient data."""
 
 
+class EarlierNotes(NamedTuple):
+    """The ``series`` that held rejection notes at some moment, and the ``studies`` that may have changed since: no others can hold
+    any now.
+    """
+
+    series: Collection[str]
+    studies: Collection[str]
+
+
 class Source(Protocol):
     """``name`` tells how records are read.
 
-    ``withdrawn`` are the studies of which rejection notes withdraw something, with a digest of what: as ``begin`` found them.
+    ``withdrawn`` are the studies of which rejection notes withdraw something, with a digest of what, and ``notes`` the series that
+    hold these notes: as ``begin`` found them. Before it, or where nobody looks for notes, they are not known: None.
     ``unlisted`` tells where ``studies`` may have found less than there is.
     """
 
     withdrawn: Mapping[str, str]
+    notes: Sequence[str] | None
     unlisted: Sequence[Skipped]
 
     @property
@@ -86,6 +97,9 @@ class Source(Protocol):
 
 class Archive(Source, Protocol):
     """The archive behind the plugin, which tells what has changed in it since an inventory was made."""
+
+    def begin(self, earlier: Callable[[], EarlierNotes | None] = lambda: None) -> None:
+        """Rejection notes are looked for only where they can be, if ``earlier`` tells that; it may ask for studies already."""
 
     def catch_up(self) -> None:
         """What is read from now on is not of earlier."""

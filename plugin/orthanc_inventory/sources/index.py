@@ -17,7 +17,7 @@ from ..dicom.records import Attributes, SeriesRecord, Skipped, StudyRecord
 from ..dicom.scope import Scope
 from ..dicom.uids import INVENTORY_STORAGE
 from ..host import Host, HostError, NotFound
-from . import Encoded, Moved, StudyDeleted, StudyUnreadable
+from . import EarlierNotes, Encoded, Moved, StudyDeleted, StudyUnreadable
 from .data_sets import DataSets, add_other_patient_ids, completed
 from .details import Details
 from .group import Group, Opened, Read, Strategy, is_restless, open_alone, read_group
@@ -26,7 +26,7 @@ from .look import Look
 from .originals import Originals, date_time
 from .postgresql import Unusable
 from .query import IndexQuery
-from .rejections import Marks, Rejections
+from .rejections import KeyObjects, Marks, Rejections
 from .selection import deeper, within
 from .snapshot import Snapshot, Wanted
 from .snapshots import Snapshots
@@ -77,6 +77,7 @@ class IndexSource:
         self._originals = originals
         self._rejections = rejections
         self.withdrawn: Mapping[str, str] = {}
+        self.notes: Sequence[str] | None = None
         self._details = details
         self._snapshots = snapshots
         self._snapshot: Snapshot | None = None
@@ -89,11 +90,12 @@ class IndexSource:
             parts = [self._snapshots.name] if self._snapshots.name else [*parts, self._snapshots.problem]
         return "; ".join([*parts, f"headers by {self._details.name}"] if self._details else parts)
 
-    def begin(self) -> None:
+    def begin(self, earlier: Callable[[], EarlierNotes | None] = lambda: None) -> None:
         self._strategy.forget()
         self._snapshot = self._snapshots.open(self._objects) if self._snapshots is not None else None
-        self._rejections.read(self._key_objects())
-        self.withdrawn = self._rejections.withdrawn
+        notes = earlier()
+        self._rejections.read(notes, self._key_objects(notes))
+        self.withdrawn, self.notes = self._rejections.withdrawn, self._rejections.series
 
     def end(self) -> None:
         if self._snapshot is not None:
@@ -107,10 +109,10 @@ class IndexSource:
             except Unusable as error:
                 self._lose_snapshot(error)
 
-    def _key_objects(self) -> list[str] | None:
+    def _key_objects(self, earlier: EarlierNotes | None) -> list[KeyObjects] | None:
         if self._snapshot is not None:
             try:
-                return self._snapshot.key_objects()
+                return self._snapshot.key_objects(earlier)
             except Unusable as error:
                 self._lose_snapshot(error)
         return None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..dicom.records import Attributes, InstanceRecord
 from ..dicom.rejection import rejected_objects, removal
 from ..host import Host, NotFound, identifier_of
+from . import EarlierNotes
 
 # Series in one answer of Orthanc.
 _PAGE = 1000
+
+# A series, and its instances.
+KeyObjects = tuple[str, Sequence[str]]
 
 
 class Marks(NamedTuple):
@@ -36,39 +40,43 @@ class Rejections:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        # That hold notes.
+        self.series: list[str] = []
         self._reasons: dict[str, str] = {}
         self._notes: set[str] = set()
         self._studies: dict[str, list[str]] = {}
 
-    def read(self, key_objects: Iterable[str] | None = None) -> None:
+    def read(self, earlier: EarlierNotes | None = None, key_objects: Iterable[KeyObjects] | None = None) -> None:
         """Reads all rejection notes that the archive holds now.
 
         Args:
-            key_objects: the series in which notes can be, where that is known.
+            earlier: where notes can be; None: everywhere.
+            key_objects: the series of key objects there, each with its instances, by IDs; None: Orthanc is asked.
 
         Raises:
             HostError: a note is there and cannot be read; without it no record is sure.
         """
-        self._reasons, self._notes, self._studies = {}, set(), {}
-        for series in self._series() if key_objects is None else key_objects:
-            for instance in self._children(series):
+        self.series, self._reasons, self._notes, self._studies = [], {}, set(), {}
+        for series, instances in self._key_objects(earlier) if key_objects is None else key_objects:
+            for instance in instances:
                 self._read_note(instance)
+            if not self._notes.isdisjoint(instances):
+                self.series.append(series)
 
-    def _series(self) -> Iterable[str]:
-        """The series of key objects; Orthanc cuts its answers to a limit without a word, so it is asked until none is left."""
-        found: dict[str, None] = {}
+    def _key_objects(self, earlier: EarlierNotes | None) -> list[KeyObjects]:
+        """Orthanc cuts its answers to a limit without a word, so it is asked until none is left."""
+        query = {"Level": "Series", "Query": {"Modality": "KO"}, "Expand": True, "Limit": _PAGE}
+        seen: set[str] = set()
+        found: list[KeyObjects] = []
         while True:
-            query = {"Level": "Series", "Query": {"Modality": "KO"}, "Since": len(found), "Limit": _PAGE}
-            answers = [series for series in self._host.post_json("/tools/find", query) if series not in found]
-            if not answers:
+            answers = self._host.post_json("/tools/find", {**query, "Since": len(seen)})
+            new = {answer["ID"]: answer for answer in answers if answer["ID"] not in seen}
+            if not new:
                 return found
-            found.update(dict.fromkeys(answers))
-
-    def _children(self, series: str) -> list[str]:
-        try:
-            return self._host.get_json(f"/series/{series}")["Instances"]
-        except NotFound:
-            return []
+            seen |= new.keys()
+            for series, answer in new.items():
+                if earlier is None or series in earlier.series or answer["ParentStudy"] in earlier.studies:
+                    found.append((series, answer["Instances"]))
 
     def _read_note(self, identifier: str) -> None:
         try:

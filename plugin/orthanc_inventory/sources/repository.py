@@ -94,7 +94,7 @@ class Repository:
         if not query.used & REMOVAL:
             return None
         rejections = Rejections(self._host)
-        rejections.read(snapshot.key_objects() if snapshot is not None else None)
+        rejections.read(key_objects=snapshot.key_objects() if snapshot is not None else None)
         return rejections
 
     def _find(

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..dicom.records import InstanceRecord, InstanceTable, Skipped
 from ..host import HostError
+from . import EarlierNotes
 from .group import Group, Opened, Read, Resource
 from .objects import Objects
 from .originals import note_of
 from .postgresql import Unusable
+from .rejections import KeyObjects
 from .session import Rows, Session
-from .tables import KEY_OBJECTS, SERIES, Tables
+from .tables import KEY_OBJECTS, SERIES, SOME_KEY_OBJECTS, Tables
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -79,9 +81,9 @@ class Snapshot:
     def ask(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
         return self._session.do(self._session.ask, query, parameters)
 
-    def key_objects(self) -> list[str]:
-        """IDs of the series of modality KO, as of a moment of its own: a run has still to say when it begins."""
-        series = [row[0] for row in self.ask(KEY_OBJECTS)]
+    def key_objects(self, earlier: EarlierNotes | None = None) -> list[KeyObjects]:
+        """The series of modality KO, as of a moment of its own: a verification has still to say when it begins."""
+        series = self.ask(SOME_KEY_OBJECTS, tuple(map(list, earlier))) if earlier else self.ask(KEY_OBJECTS)
         self.catch_up()
         return series
 

@@ -29,9 +29,16 @@ _NOTES = f"""(
     WHERE id = {{0}}.internalid AND type IN ({', '.join(map(str, _METADATA))})
 )"""
 KEY_OBJECTS = """
-SELECT publicid FROM resources AS series WHERE resourcetype = 2 AND (
+SELECT publicid, ARRAY(SELECT publicid FROM resources WHERE parentid = series.internalid)
+FROM resources AS series WHERE resourcetype = 2 AND (
     SELECT value FROM maindicomtags WHERE id = series.internalid AND taggroup = 8 AND tagelement = 96
 ) = 'KO'
+"""
+# In one of the series, or of one of the studies.
+SOME_KEY_OBJECTS = f"""
+{KEY_OBJECTS} AND (publicid = ANY(%s) OR parentid = ANY(ARRAY(
+    SELECT internalid FROM resources WHERE publicid = ANY(%s) AND resourcetype = 1
+)))
 """
 _LABELS = "(SELECT json_agg(label) FROM labels WHERE id = study.internalid)"
 _HEADS = f"""

@@ -54,6 +54,7 @@ class RemoteSource:
     """
 
     withdrawn: Mapping[str, str] = {}
+    notes: Sequence[str] | None = None
 
     def __init__(
         self, peer: Peer, detail: str, pseudo_patient: str, wait: Callable[[float], None], log: Callable[[str], None],
