@@ -92,7 +92,7 @@ def make_source(
     access = _study_access(configuration, system)
     originals = _originals(host, system)
     return IndexSource(
-        host, strategy, query, PSEUDO_PATIENT, access, objects, originals, Rejections(host), details, snapshots
+        host, strategy, query, PSEUDO_PATIENT, access, objects, originals, _rejections(host, system), details, snapshots
     )
 
 
@@ -105,7 +105,9 @@ def make_repository(
     access = _study_access(configuration, system)
     records = Records(_objects(host, configuration), _originals(host, system), query, access, base_uri)
     resources = FindResources(host) if _has_extended_find(system) else BulkResources(host)
-    return Repository(host, resources, StudyOrder(host, alone), query, records, PSEUDO_PATIENT, snapshots)
+    return Repository(
+        host, resources, StudyOrder(host, alone), query, records, PSEUDO_PATIENT, lambda: _rejections(host, system), snapshots
+    )
 
 
 def postgresql_section(host: Host, configuration: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -143,6 +145,11 @@ def make_schedules(configuration: Mapping[str, Any], source: Source) -> list[Sch
 
 def _has_extended_find(system: Mapping[str, Any]) -> bool:
     return system.get("Capabilities", {}).get("HasExtendedFind", False)
+
+
+def _rejections(host: Host, system: Mapping[str, Any]) -> Rejections:
+    """Without the extended find Orthanc takes ``Since`` off what it has cut already."""
+    return Rejections(host, 0 if _has_extended_find(system) else host.configuration.get("LimitFindResults", 0))
 
 
 def _originals(host: Host, system: Mapping[str, Any]) -> Originals:

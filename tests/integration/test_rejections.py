@@ -87,6 +87,12 @@ def test_other_key_objects_withdraw_nothing(server: Server) -> None:
     assert all(not removed(study) for study in server.studies(server.make()))
 
 
+def test_all_notes_are_found_where_orthanc_cuts_its_answers(make_server: Callable[..., Server]) -> None:
+    server = make_server(configuration={"LimitFindResults": 2}).start()
+    server.store(*archive.files(7), *(note(patient, 1, "113001", (1, 1)) for patient in range(1, 8)))
+    assert all(removed(study) for study in server.studies(server.make()))
+
+
 def test_what_is_withdrawn_can_be_left_out_or_asked_for(server: Server) -> None:
     server.store(*archive.files(2, 1, 1, 2))
     server.store(note(1, 1, "113039", (1, 1)), note(2, 1, "113039", (1, 1), (1, 2)))

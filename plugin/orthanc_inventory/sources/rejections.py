@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..dicom.records import Attributes, InstanceRecord
@@ -36,10 +36,15 @@ NO_MARKS = Marks({}, {}, {})
 
 
 class Rejections:
-    """Holds one entry for each object that is withdrawn: few in any archive."""
+    """Holds one entry for each object that is withdrawn: few in any archive.
 
-    def __init__(self, host: Host) -> None:
+    Args:
+        limit: so many series Orthanc finds, and no more, however it is asked; 0 for all.
+    """
+
+    def __init__(self, host: Host, limit: int) -> None:
         self._host = host
+        self._limit = limit
         # That hold notes.
         self.series: list[str] = []
         self._reasons: dict[str, str] = {}
@@ -64,19 +69,34 @@ class Rejections:
                 self.series.append(series)
 
     def _key_objects(self, earlier: EarlierNotes | None) -> list[KeyObjects]:
-        """Orthanc cuts its answers to a limit without a word, so it is asked until none is left."""
+        return [
+            (series["ID"], series["Instances"]) for series in self._series()
+            if earlier is None or series["ID"] in earlier.series or series["ParentStudy"] in earlier.studies
+        ]
+
+    def _series(self) -> Iterator[dict[str, Any]]:
+        """Those of key objects, as Orthanc expands them; it cuts its answers without a word, so it is asked until none is left."""
         query = {"Level": "Series", "Query": {"Modality": "KO"}, "Expand": True, "Limit": _PAGE}
         seen: set[str] = set()
-        found: list[KeyObjects] = []
         while True:
             answers = self._host.post_json("/tools/find", {**query, "Since": len(seen)})
-            new = {answer["ID"]: answer for answer in answers if answer["ID"] not in seen}
+            new = [series for series in answers if series["ID"] not in seen]
             if not new:
-                return found
-            seen |= new.keys()
-            for series, answer in new.items():
-                if earlier is None or series in earlier.series or answer["ParentStudy"] in earlier.studies:
-                    found.append((series, answer["Instances"]))
+                break
+            seen.update(series["ID"] for series in new)
+            yield from new
+        if self._limit and len(seen) >= self._limit:
+            yield from self._others(seen)
+
+    def _others(self, seen: Collection[str]) -> Iterator[dict[str, Any]]:
+        for identifier in self._host.get_json("/series"):
+            if identifier not in seen:
+                try:
+                    series = self._host.get_json(f"/series/{identifier}")
+                except NotFound:
+                    continue
+                if series["MainDicomTags"].get("Modality") == "KO":
+                    yield series
 
     def _read_note(self, identifier: str) -> None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -42,6 +42,7 @@ class Repository:
 
     Args:
         pseudo_patient: the PatientID under which inventories themselves are kept: they are never answered.
+        make_rejections: what rejection notes withdraw, not read yet.
         snapshots: of the index, in one of which each query reads where they can be had.
     """
 
@@ -53,6 +54,7 @@ class Repository:
         query: IndexQuery,
         records: Records,
         pseudo_patient: str,
+        make_rejections: Callable[[], Rejections],
         snapshots: Snapshots | None = None,
     ) -> None:
         self._host = host
@@ -61,6 +63,7 @@ class Repository:
         self._query = query
         self._records = records
         self._pseudo_patient = identifier_of(pseudo_patient)
+        self._make_rejections = make_rejections
         self._snapshots = snapshots
 
     @property
@@ -93,7 +96,7 @@ class Repository:
     def _rejections(self, query: RepositoryQuery, snapshot: Snapshot | None) -> Rejections | None:
         if not query.used & REMOVAL:
             return None
-        rejections = Rejections(self._host)
+        rejections = self._make_rejections()
         rejections.read(key_objects=snapshot.key_objects() if snapshot is not None else None)
         return rejections
 
