@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -31,6 +32,8 @@ from .test_routes import memory
 
 Cases = Callable[[str, int, int], range]
 _PATIENCE = 60.0
+# How one finds that the other side has seen enough and closed the connection, at whatever step.
+_CLOSED = (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN)
 _GROWTH = 100 * 1024 * 1024
 # SOP classes by context: Verification, Storage, FIND, MOVE, GET, Creation, Repository Query.
 CLASSES = {1: "1.2.840.10008.1.1", **{2 * number + 1: f"1.2.840.10008.5.1.4.1.1.201.{number}" for number in range(1, 7)}}
@@ -141,8 +144,9 @@ def talk(port: int, *sent: bytes) -> bytes:
             connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65536):
                 received += piece
-        except (ConnectionResetError, BrokenPipeError):  # it has seen enough
-            pass
+        except OSError as error:
+            if error.errno not in _CLOSED:
+                raise
     return bytes(received)
 
 
