@@ -60,6 +60,23 @@ class Answer(NamedTuple):
         return sorted(found if isinstance(found, Sequence) or hasattr(found, "insert") else [found])
 
 
+class _WithOneReactor(Association):
+    """Only its reactor tells whether it waits.
+
+    pynetdicom's threads that serve events tell it too: who asks for something then waits for the reactor without end, or
+    the reactor takes the answer away.
+    """
+
+    @property  # type: ignore[override]
+    def _is_paused(self) -> bool:
+        return self.__dict__["_is_paused"]
+
+    @_is_paused.setter
+    def _is_paused(self, paused: bool) -> None:
+        if threading.current_thread() is self or self._kill:
+            self.__dict__["_is_paused"] = paused
+
+
 class _Events:
     """Takes and answers events as a whole, until it ends: what comes later is neither taken nor answered.
 
@@ -72,6 +89,7 @@ class _Events:
         self._over = False
 
     def attend(self, association: Association) -> None:
+        association.__class__ = _WithOneReactor
         serve, send = association._serve_request, association.dimse.send_msg
 
         def serve_whole(*arguments: Any) -> None:

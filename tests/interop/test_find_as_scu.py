@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,11 +116,11 @@ def test_an_error_comment_is_told(tmp_path: Path) -> None:
 
 def test_a_query_is_cancelled(tmp_path: Path) -> None:
     def handle(event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
-        for number in range(100_000):
-            if event.is_cancelled:
-                yield 0xFE00, None
-                return
-            yield studies(number)[0]
+        yield from studies(*range(100))
+        # pynetdicom reads what comes only while it has nothing to send.
+        while not event.is_cancelled:
+            time.sleep(0.01)
+        yield 0xFE00, None
 
     with serving(STUDY_ROOT, handlers=[(evt.EVT_C_FIND, handle)]) as port:
         with associated(port, STUDY_ROOT, tmp_path) as association:
@@ -129,7 +130,7 @@ def test_a_query_is_cancelled(tmp_path: Path) -> None:
                 for count, _ in enumerate(made.answers(), 1):
                     if count == 5:
                         made.cancel()
-                assert made.status == 0xFE00 and 5 <= count < 100_000
+                assert (made.status, count) == (0xFE00, 100)
             made.cancel()  # too late, and nothing is sent
 
 
