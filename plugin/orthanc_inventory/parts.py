@@ -21,7 +21,7 @@ from .production.shared_database import SharedDatabase
 from .production.shared_folder import shared_folder
 from .production.state_directory import StateDirectory
 from .production.throttle import Throttle
-from .sources import Source
+from .sources import Source, key_objects
 from .sources.details import Details
 from .sources.find import Find
 from .sources.resources import BulkResources, FindResources
@@ -148,8 +148,9 @@ def _has_extended_find(system: Mapping[str, Any]) -> bool:
 
 
 def _rejections(host: Host, system: Mapping[str, Any]) -> Rejections:
-    """Without the extended find Orthanc takes ``Since`` off what it has cut already."""
-    return Rejections(host, 0 if _has_extended_find(system) else host.configuration.get("LimitFindResults", 0))
+    # Its pages overlap by one series, so there must be two on each.
+    has_pages = _has_extended_find(system) and host.configuration.get("LimitFindResults", 0) != 1
+    return Rejections(host, key_objects.in_pages if has_pages else key_objects.one_by_one)
 
 
 def _originals(host: Host, system: Mapping[str, Any]) -> Originals:

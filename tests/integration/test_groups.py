@@ -16,7 +16,7 @@ from .server import INSTALLATIONS, Server, object_uids
 from .waiting import wait_until
 
 # Where Orthanc has a way to read several studies at once.
-_EXTENDED = pytest.mark.parametrize("installation", INSTALLATIONS[1:], ids=lambda entry: entry.name, indirect=True)
+EXTENDED = pytest.mark.parametrize("installation", INSTALLATIONS[1:], ids=lambda entry: entry.name, indirect=True)
 
 
 def objects() -> Iterator[bytes]:
@@ -72,7 +72,7 @@ def test_limits_of_orthanc_cut_nothing_off_a_group(make_server: Callable[..., Se
     assert len(object_uids(server.studies(server.make()))) == count - 1
 
 
-@_EXTENDED
+@EXTENDED
 def test_several_studies_are_read_by_one_call(make_server: Callable[..., Server]) -> None:
     text = "at(Find, 'instances', always, lambda *arguments: open(folder + '/calls', 'a').write('.'))"
     server = make_server().start_with(text)
@@ -88,7 +88,7 @@ at(IndexSource, '_read', always, lambda self, study, level, scope, encode, opene
 """
 
 
-@_EXTENDED
+@EXTENDED
 def test_an_increment_reads_its_studies_together(make_server: Callable[..., Server]) -> None:
     """What the run before it was told of them has changed since."""
     server = make_server().start_with(_READ_ALONE)
@@ -101,7 +101,7 @@ def test_an_increment_reads_its_studies_together(make_server: Callable[..., Serv
     assert not (server.folder / "reads").read_text().split()
 
 
-@_EXTENDED
+@EXTENDED
 def test_an_increment_asks_by_its_id_for_no_study_that_is_there(make_server: Callable[..., Server]) -> None:
     """However far from each other those that changed are; for one that is gone it asks once."""
     text = "at(Host, 'get', always, lambda self, path: open(folder + '/asked', 'a').write(path + '\\n'))"
@@ -131,7 +131,7 @@ def asked_by_id(server: Server) -> Counter[str]:
     return Counter(path.split("/")[2] for path in paths if path.startswith("/studies/"))
 
 
-@_EXTENDED
+@EXTENDED
 @pytest.mark.parametrize(("check", "calls"), [("EXISTS", {"heads": 2}), ("SIZE", {"heads": 2, "instances": 1})])
 def test_a_verification_reads_several_studies_by_one_call(
     make_server: Callable[..., Server], check: str, calls: dict[str, int]
@@ -152,7 +152,7 @@ for name in ('heads', 'instances'):
     assert not (server.folder / "reads").read_text().split()
 
 
-@_EXTENDED
+@EXTENDED
 def test_a_verification_of_files_asks_nothing_for_each_that_is_well(make_server: Callable[..., Server]) -> None:
     text = """
 for method in ('get', 'get_json', 'post'):
@@ -172,7 +172,7 @@ for method in ('get', 'get_json', 'post'):
     assert paths == {f"/instances/{damaged}/attachments/dicom/info"}
 
 
-@_EXTENDED
+@EXTENDED
 @pytest.mark.parametrize("change", ["an object came", "an object was deleted", "a label was set", "it was deleted"])
 @pytest.mark.parametrize("call", ["series", "instances", "heads_again"])
 def test_a_study_that_changes_in_its_group_is_read_again(make_server: Callable[..., Server], change: str, call: str) -> None:

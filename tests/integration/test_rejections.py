@@ -14,6 +14,7 @@ from orthanc_inventory.dicom.rejection import KEY_OBJECT_SELECTION, REASONS
 from . import archive
 from .other_software import check_files
 from .server import Server
+from .test_groups import EXTENDED
 from .test_increments import merged
 
 
@@ -87,10 +88,40 @@ def test_other_key_objects_withdraw_nothing(server: Server) -> None:
     assert all(not removed(study) for study in server.studies(server.make()))
 
 
-def test_all_notes_are_found_where_orthanc_cuts_its_answers(make_server: Callable[..., Server]) -> None:
-    server = make_server(configuration={"LimitFindResults": 2}).start()
-    server.store(*archive.files(7), *(note(patient, 1, "113001", (1, 1)) for patient in range(1, 8)))
+def notes_in_each_study() -> list[bytes]:
+    return [*archive.files(7), *(note(patient, 1, "113001", (1, 1)) for patient in range(1, 8))]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_all_notes_are_found_where_orthanc_cuts_its_answers(make_server: Callable[..., Server], limit: int) -> None:
+    server = make_server(configuration={"LimitFindResults": limit}).start()
+    server.store(*notes_in_each_study())
     assert all(removed(study) for study in server.studies(server.make()))
+
+
+_DELETING = """
+from orthanc_inventory.sources import key_objects
+key_objects._PAGE = 3
+first = {"Level": "Series", "Query": {"Modality": "KO"}, "Limit": 1}
+# One before the second page is asked for, and before the third all but one.
+deletions = {2: 1, 4: 5}
+
+def delete(host, path, body):
+    for _ in range(deletions.pop(body.get("Since"), 0)):
+        [series] = json.loads(orthanc.RestApiPost("/tools/find", json.dumps(first)))
+        orthanc.RestApiDelete("/series/" + series)
+
+at(Host, "post_json", always, delete)
+"""
+
+
+@EXTENDED
+def test_all_notes_are_found_while_others_are_deleted(make_server: Callable[..., Server]) -> None:
+    server = make_server().start_with(_DELETING)
+    server.store(*notes_in_each_study())
+    studies = server.studies(server.make())
+    with_note = {study.StudyInstanceUID for study in studies if "KO" in study.ModalitiesInStudy}
+    assert len(with_note) == 1 and {study.StudyInstanceUID for study in studies if removed(study)} == with_note
 
 
 def test_what_is_withdrawn_can_be_left_out_or_asked_for(server: Server) -> None:

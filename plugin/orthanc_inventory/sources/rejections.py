@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..dicom.records import Attributes, InstanceRecord
 from ..dicom.rejection import rejected_objects, removal
 from ..host import Host, NotFound, identifier_of
 from . import EarlierNotes
-
-# Series in one answer of Orthanc.
-_PAGE = 1000
+from .key_objects import Series
 
 # A series, and its instances.
 KeyObjects = tuple[str, Sequence[str]]
@@ -39,12 +37,12 @@ class Rejections:
     """Holds one entry for each object that is withdrawn: few in any archive.
 
     Args:
-        limit: so many series Orthanc finds, and no more, however it is asked; 0 for all.
+        all_key_objects: the way to ask Orthanc for their series.
     """
 
-    def __init__(self, host: Host, limit: int) -> None:
+    def __init__(self, host: Host, all_key_objects: Callable[[Host], Iterable[Series]]) -> None:
         self._host = host
-        self._limit = limit
+        self._all_key_objects = all_key_objects
         # That hold notes.
         self.series: list[str] = []
         self._reasons: dict[str, str] = {}
@@ -70,33 +68,9 @@ class Rejections:
 
     def _key_objects(self, earlier: EarlierNotes | None) -> list[KeyObjects]:
         return [
-            (series["ID"], series["Instances"]) for series in self._series()
+            (series["ID"], series["Instances"]) for series in self._all_key_objects(self._host)
             if earlier is None or series["ID"] in earlier.series or series["ParentStudy"] in earlier.studies
         ]
-
-    def _series(self) -> Iterator[dict[str, Any]]:
-        """Those of key objects, as Orthanc expands them; it cuts its answers without a word, so it is asked until none is left."""
-        query = {"Level": "Series", "Query": {"Modality": "KO"}, "Expand": True, "Limit": _PAGE}
-        seen: set[str] = set()
-        while True:
-            answers = self._host.post_json("/tools/find", {**query, "Since": len(seen)})
-            new = [series for series in answers if series["ID"] not in seen]
-            if not new:
-                break
-            seen.update(series["ID"] for series in new)
-            yield from new
-        if self._limit and len(seen) >= self._limit:
-            yield from self._others(seen)
-
-    def _others(self, seen: Collection[str]) -> Iterator[dict[str, Any]]:
-        for identifier in self._host.get_json("/series"):
-            if identifier not in seen:
-                try:
-                    series = self._host.get_json(f"/series/{identifier}")
-                except NotFound:
-                    continue
-                if series["MainDicomTags"].get("Modality") == "KO":
-                    yield series
 
     def _read_note(self, identifier: str) -> None:
         try:
