@@ -132,7 +132,7 @@ def asked_by_id(server: Server) -> Counter[str]:
 
 
 @EXTENDED
-@pytest.mark.parametrize(("check", "calls"), [("EXISTS", {"heads": 2}), ("SIZE", {"heads": 2, "instances": 1})])
+@pytest.mark.parametrize(("check", "calls"), [("EXISTS", {"heads": 1}), ("SIZE", {"heads": 2, "instances": 1})])
 def test_a_verification_reads_several_studies_by_one_call(
     make_server: Callable[..., Server], check: str, calls: dict[str, int]
 ) -> None:

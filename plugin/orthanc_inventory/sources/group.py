@@ -15,7 +15,7 @@ from .originals import note_of
 # with more of them than one of a group may have are read alone.
 _INSTANCES = 4000
 _INSTANCES_OF_ONE = 250
-# Studies that are looked at before it is known how large they are.
+# Studies that are looked at before it is known how large they are, where that counts.
 _LOOK = 16
 # LastUpdate counts seconds: of a study that changed this lately (seconds) it does not tell whether it changed again.
 _RESTLESS = datetime.timedelta(seconds=2)
@@ -115,8 +115,9 @@ def read_group(
     opened: dict[str, Opened] = {}
     try:
         most = min(strategy.studies_at_once, len(studies))
+        look = _LOOK if with_instances else most
         while len(looked) < most and not (with_instances and _size(opened) >= _INSTANCES):
-            part = slice(len(looked), len(looked) + _LOOK)
+            part = slice(len(looked), len(looked) + look)
             looked += studies[part]
             heads = strategy.heads(studies[part], uids[part], len(studies) - len(looked))
             found = _open(strategy, list(heads.values()), may_match_head)
