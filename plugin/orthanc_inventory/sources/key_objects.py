@@ -1,4 +1,4 @@
-"""The series of key objects, as Orthanc expands them: none is left out that is there all the while."""
+"""The series of key objects, with their instances and study: none is left out that is there all the while."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ..host import Host, NotFound
 # Series in one answer: with more of them it holds up every other route of the plugin for too long.
 _PAGE = 1000
 _QUERY = {"Level": "Series", "Query": {"Modality": "KO"}}
+# Without the status, for which Orthanc takes ten times as long in a large index.
+_CONTENT = ("Children", "Parent")
 
 Series = dict[str, Any]
 
@@ -19,7 +21,7 @@ def in_pages(host: Host) -> Iterator[Series]:
     seen: set[str] = set()
     since = 0
     while True:
-        answers = host.post_json("/tools/find", {**_QUERY, "Expand": True, "Since": since, "Limit": _PAGE})
+        answers = host.post_json("/tools/find", {**_QUERY, "ResponseContent": _CONTENT, "Since": since, "Limit": _PAGE})
         if since and (not answers or answers[0]["ID"] not in seen):
             # Some were deleted, and those after them moved up.
             since = max(since - _PAGE, 0)
