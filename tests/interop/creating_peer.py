@@ -14,7 +14,7 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 
 from .creation import CREATION, INSTANCE, WITHOUT_INSTANCES
-from .peer import STORAGE, SYNTAXES, keys, released, serving
+from .peer import STORAGE, SYNTAXES, keys, released, serving, steady
 
 
 @dataclass
@@ -107,6 +107,7 @@ def calling(port: int, ae_title: str = "PEER", **arguments: Any) -> Iterator[Ass
     ae = AE(ae_title)
     ae.add_requested_context(CREATION, SYNTAXES)
     roles: list[Any] = [build_role(CREATION, scp_role=True)]
-    association = ae.associate("127.0.0.1", port, ae_title="INVENTORY", ext_neg=roles, **arguments)
+    handlers: list[Any] = [(evt.EVT_CONN_OPEN, steady)]
+    association = ae.associate("127.0.0.1", port, ae_title="INVENTORY", ext_neg=roles, evt_handlers=handlers, **arguments)
     with released(association):
         yield association

@@ -18,7 +18,7 @@ from tests.integration import script
 from tests.integration.server import Server, free_port
 from tests.integration.waiting import wait_until
 
-from .peer import SYNTAXES, keys, released, start
+from .peer import SYNTAXES, keys, released, start, steady
 
 CREATION = "1.2.840.10008.5.1.4.1.1.201.5"
 INSTANCE = "1.2.840.10008.5.1.4.1.1.201.1.1"
@@ -60,23 +60,6 @@ class Answer(NamedTuple):
         return sorted(found if isinstance(found, Sequence) or hasattr(found, "insert") else [found])
 
 
-class _WithOneReactor(Association):
-    """Only its reactor tells whether it waits.
-
-    pynetdicom's threads that serve events tell it too: who asks for something then waits for the reactor without end, or
-    the reactor takes the answer away.
-    """
-
-    @property  # type: ignore[override]
-    def _is_paused(self) -> bool:
-        return self.__dict__["_is_paused"]
-
-    @_is_paused.setter
-    def _is_paused(self, paused: bool) -> None:
-        if threading.current_thread() is self or self._kill:
-            self.__dict__["_is_paused"] = paused
-
-
 class _Events:
     """Takes and answers events as a whole, until it ends: what comes later is neither taken nor answered.
 
@@ -89,7 +72,6 @@ class _Events:
         self._over = False
 
     def attend(self, association: Association) -> None:
-        association.__class__ = _WithOneReactor
         serve, send = association._serve_request, association.dimse.send_msg
 
         def serve_whole(*arguments: Any) -> None:
@@ -153,7 +135,7 @@ class Creator:
         asking = Asking()
         events = _Events()
         handlers: list[Any] = [
-            (evt.EVT_CONN_OPEN, lambda event: events.attend(event.assoc)),
+            (evt.EVT_CONN_OPEN, steady), (evt.EVT_CONN_OPEN, lambda event: events.attend(event.assoc)),
             (evt.EVT_N_EVENT_REPORT, self._take, [False]), (evt.EVT_DIMSE_RECV, asking.take),
         ]
         association = ae.associate("127.0.0.1", port, ae_title="INVENTORY", evt_handlers=handlers)

@@ -50,6 +50,41 @@ def keys(**values: Any) -> Dataset:
     return data
 
 
+class _WithOneReactor(Association):
+    """Only its reactor tells whether it waits: pynetdicom's threads that serve events tell it, too."""
+
+    _waits = False
+
+    @property  # type: ignore[override]
+    def _is_paused(self) -> bool:
+        return self._waits
+
+    @_is_paused.setter
+    def _is_paused(self, paused: bool) -> None:
+        if threading.current_thread() is self or self._kill:
+            self._waits = paused
+
+
+def steady(event: evt.Event) -> None:
+    """For the association of a requestor, when it begins: it can be asked for something even when all is slow.
+
+    pynetdicom waits until its reactor does before it asks. It can wait without end while an event is served, and a reactor that
+    goes on once more takes the answer away; this one takes requests only.
+    """
+    association = event.assoc
+    take = association.dimse.get_msg
+
+    def take_own(block: bool = False) -> Any:
+        if threading.current_thread() is association:
+            _, message = association.dimse.peek_msg()
+            if message is None or not message.is_valid_request:
+                return None, None
+        return take(block)
+
+    association.dimse.get_msg = take_own  # type: ignore[method-assign]
+    association.__class__ = _WithOneReactor
+
+
 @contextmanager
 def released(association: Association) -> Iterator[None]:
     """Releases an association at the end, or aborts it: threads of pynetdicom can wait for each other without end then."""
@@ -74,12 +109,12 @@ def association(
     ae = AE(ae_title)
     for sop_class in sop_classes:
         ae.add_requested_context(sop_class, list(SYNTAXES if sop_class == VERIFICATION else syntaxes or SYNTAXES))
-    handlers: list[Any] = []
+    handlers: list[Any] = [(evt.EVT_CONN_OPEN, steady)]
     roles = []
     if received is not None:
         ae.add_requested_context(STORAGE, list(syntaxes or SYNTAXES))
         roles = [build_role(STORAGE, scp_role=True)]
-        handlers = [(evt.EVT_C_STORE, _keep, [received])]
+        handlers.append((evt.EVT_C_STORE, _keep, [received]))
     made = ae.associate("127.0.0.1", port, ae_title=called, ext_neg=roles, evt_handlers=handlers, **arguments)  # type: ignore[arg-type]
     with released(made):
         yield made
