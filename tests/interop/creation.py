@@ -200,9 +200,10 @@ class Asking:
             request.ActionInformation = BytesIO(information)
         [context] = self.association.accepted_contexts
         self.association.dimse.send_msg(request, context.context_id)
-        found = wait_until(lambda: [entry for entry in self._commands if entry.CommandField == 0x8130])
+        self.association.dimse.get_msg(block=True)
+        [command] = [entry for entry in self._commands if entry.CommandField == 0x8130]
         self._commands.clear()
-        return found[0].Status
+        return command.Status
 
     def initiate(self, uid: str, level: str = "INSTANCE", scope: Sequence[Dataset] = (), **values: Any) -> Answer:
         return self.act(
