@@ -357,6 +357,11 @@ def test_labels_are_not_cut_off_by_limits(make_server: Callable[..., Server]) ->
     assert len(in_scope(server, {"StudyDate": "20000101-20300101"})) == 3
 
 
+def test_a_study_that_came_just_now_is_counted_by_what_its_first_series_tells(server: Server) -> None:
+    server.store(*archive.files(1, 1, 3, 2))
+    assert len(in_scope(server, {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, Level="STUDY")) == 1
+
+
 # Orthanc's own C-FIND as the oracle, for the keys that it knows and matches as the standard says. It differs, and is left out
 # here, in these: person names match by their whole value only, not by component group; all comparisons are without accents
 # (Muller finds Müller) for the attributes that it indexes; dates and times are compared as text, so that a date with dots or

@@ -279,6 +279,9 @@ class IndexSource:
         if self._needs_proof(opened):
             self._prove(opened)
         if look is not None:
+            # Who needs no series has not read them all, and it is all that is compared.
+            for _ in records:
+                pass
             self._look_again(look, study)
             if not look.has_same_instances(again):
                 raise Moved
